@@ -1,0 +1,1 @@
+"""Where the line is: from measures and an appetite to a limit book."""

@@ -1,0 +1,1 @@
+"""Does the line hold: walk-forward backtests, named experiments, benchmarks."""

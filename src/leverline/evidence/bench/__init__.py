@@ -1,0 +1,1 @@
+"""Hot paths as ratios to a plain baseline in the same run."""

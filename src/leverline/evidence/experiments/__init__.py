@@ -1,0 +1,1 @@
+"""Named experiments: what was claimed, what was measured, with what uncertainty."""

@@ -1,0 +1,1 @@
+"""The ground floor: errors, atomic files, progress, the compiler wrapper. Knows nothing of markets."""

@@ -1,0 +1,169 @@
+"""Bars as they were read (columns, CSR by symbol) and as estimators want them (a panel on one regular grid)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+
+from leverline.ground.arrays import BoolArray, FloatArray, IntArray
+from leverline.ground.errors import InsufficientDataError, UsageError
+from leverline.model.provenance import DataFile
+
+NS_PER_S = 1_000_000_000
+RELISTING_LOG_RETURN = 2.0
+"""A log return beyond this in absolute value is a new asset under an old name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something suspicious that was accepted: the named rule, where, when, and what was seen."""
+
+    rule: str
+    file: str
+    symbol: str
+    ts: int  # ns, UTC
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Validated bars of several symbols, sorted by symbol then time.
+
+    Rows of symbol ``i`` are ``offsets[i]:offsets[i + 1]``. ``ts`` is the bar's open in ns UTC; the close is known at
+    ``ts + spacing_ns``. Prices are positive and finite; ``open``, ``high``, ``low`` and ``volume`` (base units) are NaN
+    where the source has none. ``masked`` marks rows that a named rule keeps out of estimation; ``listing`` counts
+    from 0 and rises by one at each relisting of a symbol.
+    """
+
+    symbols: tuple[str, ...]
+    offsets: IntArray
+    ts: IntArray
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    volume: FloatArray
+    masked: BoolArray
+    listing: IntArray
+    spacing_ns: int
+    files: tuple[DataFile, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+    def rows(self, symbol: str) -> slice:
+        """The rows of one symbol."""
+        index = self.symbols.index(symbol)
+        return slice(int(self.offsets[index]), int(self.offsets[index + 1]))
+
+    @property
+    def close_only(self) -> dict[str, bool]:
+        """Per symbol: True where no bar carries a usable high and low."""
+        ranged = np.isfinite(self.high) & np.isfinite(self.low)
+        return {s: not bool(ranged[self.rows(s)].any()) for s in self.symbols}
+
+    @property
+    def spacing_s(self) -> float:
+        """Seconds from one bar to the next."""
+        return self.spacing_ns / NS_PER_S
+
+    def select(self, symbols: list[str]) -> Bars:
+        """Only ``symbols``, in that order; unknown ones are refused."""
+        unknown = [s for s in symbols if s not in self.symbols]
+        if unknown:
+            raise UsageError(f"no bars of {', '.join(unknown)}", remedy=f"the input has {', '.join(self.symbols[:12])}")
+        chosen = dict.fromkeys(symbols)
+        keep = [np.arange(self.rows(s).start, self.rows(s).stop) for s in chosen]
+        return self._take(tuple(chosen), keep)
+
+    def until(self, as_of_ns: int) -> Bars:
+        """Only bars whose close is known by ``as_of_ns``; symbols without one are dropped."""
+        keep = []
+        for symbol in self.symbols:
+            rows = self.rows(symbol)
+            stop = rows.start + int(np.searchsorted(self.ts[rows] + self.spacing_ns, as_of_ns, side="right"))
+            keep.append(np.arange(rows.start, stop))
+        kept = [(s, k) for s, k in zip(self.symbols, keep, strict=True) if k.size]
+        if not kept:
+            raise InsufficientDataError("no bar is known at the as-of time", remedy="choose a later --as-of")
+        return self._take(tuple(s for s, _ in kept), [k for _, k in kept])
+
+    def _take(self, symbols: tuple[str, ...], keep: list[IntArray]) -> Bars:
+        rows = np.concatenate(keep) if keep else np.empty(0, np.int64)
+        return Bars(
+            symbols=symbols,
+            offsets=np.concatenate([[0], np.cumsum([k.size for k in keep])]).astype(np.int64),
+            ts=self.ts[rows], open=self.open[rows], high=self.high[rows], low=self.low[rows], close=self.close[rows],
+            volume=self.volume[rows], masked=self.masked[rows], listing=self.listing[rows],
+            spacing_ns=self.spacing_ns, files=self.files,
+            findings=tuple(f for f in self.findings if f.symbol in symbols), warnings=self.warnings,
+        )
+
+    @property
+    def newest_close_ns(self) -> int:
+        """When the newest bar's close became known, ns UTC."""
+        return int(self.ts.max()) + self.spacing_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Bars on one regular UTC grid: row ``t`` opens at ``ts[t]`` and is known at ``ts[t] + spacing_ns``.
+
+    Arrays have shape (n_bars, n_symbols); NaN where there is no bar, where it is masked, or (``high``, ``low``,
+    ``volume``) where the source has none. ``listing`` is -1 where there is no bar. Nothing is filled in.
+    """
+
+    symbols: tuple[str, ...]
+    ts: IntArray
+    spacing_ns: int
+    close: FloatArray
+    high: FloatArray
+    low: FloatArray
+    volume: FloatArray
+    listing: IntArray
+    close_only: tuple[bool, ...] = field(default=())
+
+    @classmethod
+    def of(cls, bars: Bars) -> Self:
+        """Lay ``bars`` on the grid; a stamp between grid lines belongs to its bar."""
+        step = bars.spacing_ns
+        start = int(bars.ts.min()) // step * step
+        n_bars = (int(bars.ts.max()) - start) // step + 1
+        shape = (int(n_bars), len(bars.symbols))
+        if n_bars > 20_000_000 or shape[0] * shape[1] > 400_000_000:
+            raise InsufficientDataError(f"a grid of {shape[0]} bars x {shape[1]} symbols is absurd",
+                                        remedy="check the time stamps, or choose fewer --symbols")
+        columns = {name: np.full(shape, np.nan) for name in ("close", "high", "low", "volume")}
+        listing = np.full(shape, -1, np.int64)
+        for j, symbol in enumerate(bars.symbols):
+            rows = np.arange(bars.rows(symbol).start, bars.rows(symbol).stop)
+            rows = rows[~bars.masked[rows]]
+            at = (bars.ts[rows] - start) // step
+            for name, column in columns.items():
+                column[at, j] = getattr(bars, name)[rows]
+            listing[at, j] = bars.listing[rows]
+        return cls(bars.symbols, start + step * np.arange(n_bars, dtype=np.int64), step, listing=listing,
+                   close_only=tuple(bars.close_only[s] for s in bars.symbols), **columns)
+
+    @property
+    def spacing_s(self) -> float:
+        """Seconds from one bar to the next."""
+        return self.spacing_ns / NS_PER_S
+
+    def log_returns(self) -> FloatArray:
+        """Log return of each bar's close over the symbol's previous close, shape (n_bars, n_symbols).
+
+        NaN where a bar is missing and at the first bar of a listing. After a gap the return is the whole move across
+        it: nobody could leave inside, so it is one step of risk.
+        """
+        out = np.full_like(self.close, np.nan)
+        for j in range(len(self.symbols)):
+            at = np.flatnonzero(np.isfinite(self.close[:, j]))
+            step = np.diff(np.log(self.close[at, j]))
+            step[np.diff(self.listing[at, j]) != 0] = np.nan
+            out[at[1:], j] = step
+        return out

@@ -1,0 +1,1 @@
+"""Where market data comes from: files, datasets on the package index, exchanges."""

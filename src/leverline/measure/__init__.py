@@ -1,0 +1,1 @@
+"""Statistics of prices: volatility, losses, tails, coverage."""
