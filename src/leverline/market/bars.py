@@ -9,11 +9,14 @@ import numpy as np
 
 from leverline.ground.arrays import BoolArray, FloatArray, IntArray
 from leverline.ground.errors import InsufficientDataError, UsageError
+from leverline.model.appetite import SECONDS_PER_DAY
 from leverline.model.provenance import DataFile
 
 NS_PER_S = 1_000_000_000
 RELISTING_LOG_RETURN = 2.0
 """A log return beyond this in absolute value is a new asset under an old name."""
+MAX_CELLS = 400_000_000
+"""Largest grid (bars x listings) laid out in memory: about 13 GB for four columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Bars:
     spacing_ns: int
     files: tuple[DataFile, ...] = ()
     findings: tuple[Finding, ...] = ()
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)  # rule -> symbol -> how often
     warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -100,7 +104,9 @@ class Bars:
             ts=self.ts[rows], open=self.open[rows], high=self.high[rows], low=self.low[rows], close=self.close[rows],
             volume=self.volume[rows], masked=self.masked[rows], listing=self.listing[rows],
             spacing_ns=self.spacing_ns, files=self.files,
-            findings=tuple(f for f in self.findings if f.symbol in symbols), warnings=self.warnings,
+            findings=tuple(f for f in self.findings if f.symbol in symbols),
+            counts={rule: {s: n for s, n in per.items() if s in symbols} for rule, per in self.counts.items()},
+            warnings=self.warnings,
         )
 
     @property
@@ -113,19 +119,18 @@ class Bars:
 class Panel:
     """Bars on one regular UTC grid: row ``t`` opens at ``ts[t]`` and is known at ``ts[t] + spacing_ns``.
 
-    Arrays have shape (n_bars, n_symbols); NaN where there is no bar, where it is masked, or (``high``, ``low``,
-    ``volume``) where the source has none. ``listing`` is -1 where there is no bar. Nothing is filled in.
+    A column is one *listing*: a symbol that was relisted as another asset has a column for each, so that nothing
+    measured on the dead coin speaks for the new one. Arrays have shape (n_bars, n_listings); NaN where there is no
+    bar, where it is masked, or (``high``, ``low``, ``volume``) where the source has none. Nothing is filled in.
     """
 
-    symbols: tuple[str, ...]
+    symbols: tuple[str, ...]  # of each column; repeated where a symbol was relisted, oldest listing first
     ts: IntArray
     spacing_ns: int
     close: FloatArray
     high: FloatArray
     low: FloatArray
     volume: FloatArray
-    listing: IntArray
-    close_only: tuple[bool, ...] = field(default=())
 
     @classmethod
     def of(cls, bars: Bars) -> Self:
@@ -133,37 +138,51 @@ class Panel:
         step = bars.spacing_ns
         start = int(bars.ts.min()) // step * step
         n_bars = (int(bars.ts.max()) - start) // step + 1
-        shape = (int(n_bars), len(bars.symbols))
-        if n_bars > 20_000_000 or shape[0] * shape[1] > 400_000_000:
-            raise InsufficientDataError(f"a grid of {shape[0]} bars x {shape[1]} symbols is absurd",
-                                        remedy="check the time stamps, or choose fewer --symbols")
-        columns = {name: np.full(shape, np.nan) for name in ("close", "high", "low", "volume")}
-        listing = np.full(shape, -1, np.int64)
-        for j, symbol in enumerate(bars.symbols):
+        listings = [(s, number) for s in bars.symbols for number in np.unique(bars.listing[bars.rows(s)])]
+        if n_bars * len(listings) > MAX_CELLS:
+            raise InsufficientDataError(
+                f"a grid of {n_bars} bars x {len(listings)} symbols is too large",
+                remedy="check the time stamps, or choose fewer --symbols",
+            )
+        columns = {name: np.full((n_bars, len(listings)), np.nan) for name in ("close", "high", "low", "volume")}
+        for j, (symbol, number) in enumerate(listings):
             rows = np.arange(bars.rows(symbol).start, bars.rows(symbol).stop)
-            rows = rows[~bars.masked[rows]]
+            rows = rows[~bars.masked[rows] & (bars.listing[rows] == number)]
             at = (bars.ts[rows] - start) // step
             for name, column in columns.items():
                 column[at, j] = getattr(bars, name)[rows]
-            listing[at, j] = bars.listing[rows]
-        return cls(bars.symbols, start + step * np.arange(n_bars, dtype=np.int64), step, listing=listing,
-                   close_only=tuple(bars.close_only[s] for s in bars.symbols), **columns)
+        grid = start + step * np.arange(n_bars, dtype=np.int64)
+        return cls(symbols=tuple(s for s, _ in listings), ts=grid, spacing_ns=step, **columns)
 
     @property
     def spacing_s(self) -> float:
         """Seconds from one bar to the next."""
         return self.spacing_ns / NS_PER_S
 
-    def log_returns(self) -> FloatArray:
-        """Log return of each bar's close over the symbol's previous close, shape (n_bars, n_symbols).
+    @property
+    def bars_per_day(self) -> float:
+        """Bars in a day of 24 hours."""
+        return SECONDS_PER_DAY / self.spacing_s
 
-        NaN where a bar is missing and at the first bar of a listing. After a gap the return is the whole move across
-        it: nobody could leave inside, so it is one step of risk.
+    @property
+    def close_only(self) -> BoolArray:
+        """Shape (n_listings,): True where no bar carries a usable high and low."""
+        ranged: BoolArray = (np.isfinite(self.high) & np.isfinite(self.low)).any(axis=0)
+        return ~ranged
+
+    @property
+    def newest(self) -> dict[str, int]:
+        """Column of each symbol's newest listing."""
+        return {symbol: column for column, symbol in enumerate(self.symbols)}
+
+    def log_returns(self) -> FloatArray:
+        """Log return of each bar's close over the listing's previous close, shape (n_bars, n_listings).
+
+        NaN where a bar is missing and at a listing's first bar. After a gap the return is the whole move across it:
+        nobody could leave inside, so it is one step of risk.
         """
         out = np.full_like(self.close, np.nan)
         for j in range(len(self.symbols)):
             at = np.flatnonzero(np.isfinite(self.close[:, j]))
-            step = np.diff(np.log(self.close[at, j]))
-            step[np.diff(self.listing[at, j]) != 0] = np.nan
-            out[at[1:], j] = step
+            out[at[1:], j] = np.diff(np.log(self.close[at, j]))
         return out

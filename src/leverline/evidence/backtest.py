@@ -1,0 +1,185 @@
+"""Walk-forward backtest: would yesterday's limits have held today?
+
+Two layers are scored. ``model`` is the bare loss quantile of each side, tested two-sided: too few breaches are a
+fault too. ``book`` is the maintenance rate as a venue would have published it (larger side, fee, rounding, floor,
+anti-procyclicality), tested one-sided.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from leverline.calibrate.publishing import refit_rows, smallest_tier, steadied
+from leverline.evidence.coverage_rows import CoverageRow, PooledRow, StressRow, coverage_rows, pooled_row, stress_rows
+from leverline.evidence.crash_days import CrashDay, crash_days
+from leverline.evidence.scoring import Scored, score
+from leverline.ground.arrays import FloatArray
+from leverline.ground.errors import InsufficientDataError, UsageError, require
+from leverline.ground.progress import track
+from leverline.market.bars import NS_PER_S, Bars, Panel
+from leverline.measure.loss_models import (
+    DEFAULT_MODEL,
+    MIN_HISTORY_DAYS,
+    Forecast,
+    LossModel,
+    daily_volatility,
+    loss_model,
+    walk_forward,
+)
+from leverline.measure.losses import Losses, horizon_in_bars, payoffs_of, worst_losses
+from leverline.model.appetite import SECONDS_PER_DAY, RiskAppetite
+from leverline.model.provenance import Provenance
+
+SURVIVORSHIP = (
+    "Only markets present in the input are scored. Delisted and collapsed assets count as far as the input carries "
+    "them; an input of survivors makes every method look safer than it was."
+)
+CONDITIONING_DECAY = 0.97
+"""Decay per day of the volatility that picks the top decile, the same for every method."""
+SEED = 20_201_208
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestPlan:
+    """What to walk through. Times in ns UTC (None: as far as the data goes), spans in seconds."""
+
+    horizons_s: tuple[float, ...] = (SECONDS_PER_DAY,)
+    confidences: tuple[float, ...] = (0.99, 0.995)
+    start_ns: int | None = None
+    end_ns: int | None = None
+    refit_s: float = SECONDS_PER_DAY
+    method: str = DEFAULT_MODEL
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        for confidence in self.confidences:
+            require(0.9 <= confidence < 1.0, "a confidence lies in [0.9, 1)", got=confidence)
+        require(self.refit_s > 0, "--refit is positive", got=self.refit_s)
+        if self.start_ns is not None and self.end_ns is not None and self.start_ns >= self.end_ns:
+            raise UsageError("--start lies before --end")
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One horizon walked through: the panel, what was lost, what the model said, and both layers scored."""
+
+    panel: Panel
+    losses: Losses
+    forecast: Forecast
+    conditioning: FloatArray  # (n_bars, n_listings), volatility that picks the top decile
+    scored: dict[tuple[str, float], Scored] = field(default_factory=dict)  # (layer, confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestResult:
+    """Everything the backtest found; see the command-line contract for the JSON form."""
+
+    results: tuple[CoverageRow, ...]
+    pooled: tuple[PooledRow, ...]
+    stress: tuple[StressRow, ...]
+    crash_days: tuple[CrashDay, ...]
+    skipped: tuple[tuple[str, str], ...]
+    method: str
+    provenance: Provenance | None
+    walks: tuple[Walk, ...] = ()
+    survivorship: str = SURVIVORSHIP
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document of ``leverline backtest --json``; undefined is None."""
+        return {
+            "results": [row.to_dict() for row in self.results],
+            "pooled": [row.to_dict() for row in self.pooled],
+            "stress": [row.to_dict() for row in self.stress],
+            "crash_days": [day.to_dict() for day in self.crash_days],
+            "skipped": [{"symbol": symbol, "reason": reason} for symbol, reason in self.skipped],
+            "survivorship": self.survivorship,
+            "method": self.method,
+            "provenance": self.provenance.model_dump(mode="json") if self.provenance else None,
+        }
+
+
+def backtest(bars: Bars, appetite: RiskAppetite, plan: BacktestPlan, provenance: Provenance | None = None) -> (
+        BacktestResult):
+    """Walk ``bars`` forward under ``plan``.
+
+    Raises
+    ------
+    InsufficientDataError
+        Every symbol was skipped, or a horizon is shorter than a bar.
+    """
+    panel = Panel.of(bars)
+    model = loss_model(plan.method)
+    walks = tuple(
+        walk(panel, appetite, model, plan, horizon_s) for horizon_s in track(plan.horizons_s, "walking forward")
+    )
+    skipped = _skipped(walks)
+    if len(skipped) == len(bars.symbols):
+        raise InsufficientDataError(
+            f"no symbol has enough history: {skipped[0][0]}: {skipped[0][1]}",
+            remedy=f"a margin needs {MIN_HISTORY_DAYS} days of bars before its first day",
+        )
+    left_out = {symbol for symbol, _ in skipped}
+    rng = np.random.default_rng(SEED)
+    results: list[CoverageRow] = []
+    pooled: list[PooledRow] = []
+    stress: list[StressRow] = []
+    crashes: list[CrashDay] = []
+    for walked, horizon_s in zip(walks, plan.horizons_s, strict=True):
+        for (layer, confidence), scored in walked.scored.items():
+            results += coverage_rows(scored, layer, confidence, horizon_s, walked.forecast.refits, left_out)
+            pooled.append(pooled_row(scored, layer, confidence, horizon_s, walked.conditioning, walked.panel, rng))
+            stress += stress_rows(scored, layer, confidence, horizon_s)
+            if layer == "book":
+                crashes += crash_days(scored, layer, confidence, horizon_s)
+    return BacktestResult(tuple(results), tuple(pooled), tuple(stress), tuple(crashes), skipped, plan.method,
+                          provenance, walks)
+
+
+def walk(panel: Panel, appetite: RiskAppetite, model: LossModel, plan: BacktestPlan, horizon_s: float) -> Walk:
+    """Forecast and score one horizon."""
+    horizon = horizon_in_bars(horizon_s, panel)
+    losses = worst_losses(panel, horizon, payoffs_of(panel))
+    refits = refit_rows(panel, plan.refit_s)
+    exceedances = tuple(1.0 - c for c in plan.confidences)
+    forecast = walk_forward(panel, losses, model, refits, exceedances)
+    book = smallest_tier(steadied(forecast, panel, losses, appetite.anti_procyclicality), appetite)
+    first, last = _scored_rows(panel, plan)
+    scored = {}
+    for level, confidence in enumerate(plan.confidences):
+        scored["model", confidence] = score(
+            panel, losses, refits, forecast.quantile[..., level], exceedances[level], first, last)
+        both = np.repeat(book.against_losses[:, :, None, level], 2, axis=2)
+        scored["book", confidence] = score(panel, losses, refits, both, exceedances[level], first, last)
+    return Walk(panel, losses, forecast, daily_volatility(panel, (CONDITIONING_DECAY,)), scored)
+
+
+def _scored_rows(panel: Panel, plan: BacktestPlan) -> tuple[int, int]:
+    """First and last row whose windows are scored: opened at or after the start, closed by the end."""
+    closes = panel.ts + panel.spacing_ns
+    first = 0 if plan.start_ns is None else int(np.searchsorted(closes, plan.start_ns))
+    last = panel.ts.size - 1 if plan.end_ns is None else int(np.searchsorted(closes, plan.end_ns, side="right")) - 1
+    if first > last:
+        raise InsufficientDataError("no bar lies between --start and --end",
+                                    remedy="the bars end earlier or start later")
+    return first, last
+
+
+def _skipped(walks: tuple[Walk, ...]) -> tuple[tuple[str, str], ...]:
+    """Symbols without a single scored window at any horizon, and why."""
+    seen: dict[str, bool] = {}
+    for walked in walks:
+        for scored in walked.scored.values():
+            for at, symbol in enumerate(scored.symbols):
+                seen[symbol] = seen.get(symbol, False) or bool(scored.observed[:, at].any())
+    panel = walks[0].panel
+    days = {s: 0.0 for s in seen}
+    for column, symbol in enumerate(panel.symbols):
+        bars = int(np.isfinite(panel.close[:, column]).sum())
+        days[symbol] = max(days[symbol], bars * panel.spacing_ns / NS_PER_S / SECONDS_PER_DAY)
+    return tuple(
+        (symbol, f"{days[symbol]:.0f} days of bars, {MIN_HISTORY_DAYS} are needed before the first scored window")
+        for symbol, scored_once in seen.items() if not scored_once
+    )

@@ -1,0 +1,75 @@
+"""Margins held against what happened: which windows are scored, by which margin, and with what result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from leverline.ground.arrays import BoolArray, FloatArray, IntArray
+from leverline.market.bars import Panel
+from leverline.measure.losses import Losses
+
+MAX_OFFSETS = 24
+"""Start offsets averaged over; where a horizon has more bars, this many evenly spaced ones."""
+NS_PER_DAY = 86_400_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Windows of one layer, confidence and horizon, merged over a symbol's listings.
+
+    ``loss``, ``margin`` and ``breach`` have shape (n_bars, n_symbols, 2); row ``t`` is the window opened at the close
+    of bar ``t``. NaN (False) where nothing was scored. ``offsets`` are row indices of non-overlapping windows, one
+    array a start offset on the UTC grid, the first aligned with midnight.
+    """
+
+    symbols: tuple[str, ...]
+    exceedance: float
+    loss: FloatArray
+    margin: FloatArray
+    breach: BoolArray
+    observed: BoolArray
+    offsets: tuple[IntArray, ...]
+    dates: IntArray  # (n_bars,), days since 1970 in which the window opened
+
+
+def score(
+    panel: Panel, losses: Losses, refits: IntArray, margin: FloatArray, exceedance: float, first_row: int,
+    last_row: int, cost: float = 0.0,
+) -> Scored:
+    """Hold ``margin`` (n_refits, n_listings, 2) against the windows opened from ``first_row`` to ``last_row``.
+
+    The margin of refit ``r`` is in force for windows opened at the close of row ``refits[r]`` and later, until the
+    next refit. ``cost`` is added to every loss.
+    """
+    n_bars = panel.ts.size
+    serving = np.searchsorted(refits, np.arange(n_bars), side="right") - 1
+    in_force = margin[np.maximum(serving, 0)]
+    in_force[serving < 0] = np.nan
+    loss = losses.loss + cost
+    observed = np.isfinite(loss) & np.isfinite(in_force)
+    observed[:first_row] = False
+    observed[last_row + 1 :] = False
+    symbols = tuple(dict.fromkeys(panel.symbols))
+    merged_loss, merged_margin = np.full((2, n_bars, len(symbols), 2), np.nan)
+    for column, symbol in enumerate(panel.symbols):
+        at, seen = symbols.index(symbol), observed[:, column]
+        merged_loss[:, at][seen] = loss[:, column][seen]
+        merged_margin[:, at][seen] = in_force[:, column][seen]
+    observed = np.isfinite(merged_loss)
+    closes = panel.ts + panel.spacing_ns
+    return Scored(
+        symbols, exceedance, merged_loss, merged_margin, observed & (merged_loss > merged_margin), observed,
+        start_offsets(closes, panel.spacing_ns, losses.horizon_bars, first_row, last_row), closes // NS_PER_DAY,
+    )
+
+
+def start_offsets(
+    closes: IntArray, spacing_ns: int, horizon_bars: int, first_row: int, last_row: int
+) -> tuple[IntArray, ...]:
+    """Rows of non-overlapping windows for each start offset on the UTC grid of the horizon."""
+    rows = np.arange(first_row, last_row + 1)
+    phase = closes[rows] // spacing_ns % horizon_bars
+    step = -(-horizon_bars // MAX_OFFSETS)
+    return tuple(rows[phase == offset] for offset in range(0, horizon_bars, step))
