@@ -15,12 +15,13 @@ import numpy as np
 from leverline.calibrate.publishing import refit_rows, smallest_tier, steadied
 from leverline.evidence.coverage_rows import CoverageRow, PooledRow, StressRow, coverage_rows, pooled_row, stress_rows
 from leverline.evidence.crash_days import CrashDay, crash_days
-from leverline.evidence.scoring import Scored, score
+from leverline.evidence.scoring import Scored, in_force, score, scored_rows
 from leverline.ground.arrays import FloatArray
 from leverline.ground.errors import InsufficientDataError, UsageError, require
 from leverline.ground.progress import track
 from leverline.market.bars import NS_PER_S, Bars, Panel
 from leverline.measure.loss_models import (
+    CONDITIONING_DECAY,
     DEFAULT_MODEL,
     MIN_HISTORY_DAYS,
     Forecast,
@@ -37,8 +38,6 @@ SURVIVORSHIP = (
     "Only markets present in the input are scored. Delisted and collapsed assets count as far as the input carries "
     "them; an input of survivors makes every method look safer than it was."
 )
-CONDITIONING_DECAY = 0.97
-"""Decay per day of the volatility that picks the top decile, the same for every method."""
 SEED = 20_201_208
 
 
@@ -146,25 +145,14 @@ def walk(panel: Panel, appetite: RiskAppetite, model: LossModel, plan: BacktestP
     exceedances = tuple(1.0 - c for c in plan.confidences)
     forecast = walk_forward(panel, losses, model, refits, exceedances)
     book = smallest_tier(steadied(forecast, panel, losses, appetite.anti_procyclicality), appetite)
-    first, last = _scored_rows(panel, plan)
+    first, last = scored_rows(panel, plan.start_ns, plan.end_ns)
     scored = {}
     for level, confidence in enumerate(plan.confidences):
-        scored["model", confidence] = score(
-            panel, losses, refits, forecast.quantile[..., level], exceedances[level], first, last)
         both = np.repeat(book.against_losses[:, :, None, level], 2, axis=2)
-        scored["book", confidence] = score(panel, losses, refits, both, exceedances[level], first, last)
+        for layer, margin in (("model", forecast.quantile[..., level]), ("book", both)):
+            held = in_force(margin, refits, panel.ts.size)
+            scored[layer, confidence] = score(panel, losses, held, exceedances[level], first, last)
     return Walk(panel, losses, forecast, daily_volatility(panel, (CONDITIONING_DECAY,)), scored)
-
-
-def _scored_rows(panel: Panel, plan: BacktestPlan) -> tuple[int, int]:
-    """First and last row whose windows are scored: opened at or after the start, closed by the end."""
-    closes = panel.ts + panel.spacing_ns
-    first = 0 if plan.start_ns is None else int(np.searchsorted(closes, plan.start_ns))
-    last = panel.ts.size - 1 if plan.end_ns is None else int(np.searchsorted(closes, plan.end_ns, side="right")) - 1
-    if first > last:
-        raise InsufficientDataError("no bar lies between --start and --end",
-                                    remedy="the bars end earlier or start later")
-    return first, last
 
 
 def _skipped(walks: tuple[Walk, ...]) -> tuple[tuple[str, str], ...]:

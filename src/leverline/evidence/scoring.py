@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from leverline.ground.arrays import BoolArray, FloatArray, IntArray
+from leverline.ground.errors import InsufficientDataError
 from leverline.market.bars import Panel
 from leverline.measure.losses import Losses
 
@@ -34,21 +35,21 @@ class Scored:
     dates: IntArray  # (n_bars,), days since 1970 in which the window opened
 
 
-def score(
-    panel: Panel, losses: Losses, refits: IntArray, margin: FloatArray, exceedance: float, first_row: int,
-    last_row: int, cost: float = 0.0,
-) -> Scored:
-    """Hold ``margin`` (n_refits, n_listings, 2) against the windows opened from ``first_row`` to ``last_row``.
-
-    The margin of refit ``r`` is in force for windows opened at the close of row ``refits[r]`` and later, until the
-    next refit. ``cost`` is added to every loss.
-    """
-    n_bars = panel.ts.size
+def in_force(margin: FloatArray, refits: IntArray, n_bars: int) -> FloatArray:
+    """Margin (n_refits, ...) laid on bars (n_bars, ...): that of the latest refit at or before the window opens."""
     serving = np.searchsorted(refits, np.arange(n_bars), side="right") - 1
-    in_force = margin[np.maximum(serving, 0)]
-    in_force[serving < 0] = np.nan
-    loss = losses.loss + cost
-    observed = np.isfinite(loss) & np.isfinite(in_force)
+    held = margin[np.maximum(serving, 0)]
+    held[serving < 0] = np.nan
+    return held
+
+
+def score(
+    panel: Panel, losses: Losses, margin: FloatArray, exceedance: float, first_row: int, last_row: int
+) -> Scored:
+    """Hold ``margin`` (n_bars, n_listings, 2) against the windows opened from ``first_row`` to ``last_row``."""
+    n_bars = panel.ts.size
+    loss = losses.loss
+    observed = np.isfinite(loss) & np.isfinite(margin)
     observed[:first_row] = False
     observed[last_row + 1 :] = False
     symbols = tuple(dict.fromkeys(panel.symbols))
@@ -56,7 +57,7 @@ def score(
     for column, symbol in enumerate(panel.symbols):
         at, seen = symbols.index(symbol), observed[:, column]
         merged_loss[:, at][seen] = loss[:, column][seen]
-        merged_margin[:, at][seen] = in_force[:, column][seen]
+        merged_margin[:, at][seen] = margin[:, column][seen]
     observed = np.isfinite(merged_loss)
     closes = panel.ts + panel.spacing_ns
     return Scored(
@@ -73,3 +74,14 @@ def start_offsets(
     phase = closes[rows] // spacing_ns % horizon_bars
     step = -(-horizon_bars // MAX_OFFSETS)
     return tuple(rows[phase == offset] for offset in range(0, horizon_bars, step))
+
+
+def scored_rows(panel: Panel, start_ns: int | None, end_ns: int | None) -> tuple[int, int]:
+    """First and last row whose windows are scored: opened at or after the start, at or before the end (ns UTC)."""
+    closes = panel.ts + panel.spacing_ns
+    first = 0 if start_ns is None else int(np.searchsorted(closes, start_ns))
+    last = panel.ts.size - 1 if end_ns is None else int(np.searchsorted(closes, end_ns, side="right")) - 1
+    if first > last:
+        raise InsufficientDataError("no bar lies between --start and --end",
+                                    remedy="the bars end earlier or start later")
+    return first, last

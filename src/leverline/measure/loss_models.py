@@ -63,6 +63,9 @@ class LossModel:
     prior_weight: float = 0.5
 
 
+CONDITIONING_DECAY = 0.97
+"""Decay per day of the volatility by whose top decile conditional coverage is judged, the same for every model."""
+
 DEFAULT_MODEL = "half-filtered-gpd"
 
 MODELS = {

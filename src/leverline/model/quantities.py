@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 UNITS_PER_ONE = 1_000_000
 """Ledger units in one unit of a USD-like settlement asset."""
@@ -34,7 +34,11 @@ def _utc(value: datetime) -> datetime:
 
 
 Units = Annotated[
-    int, BeforeValidator(_units), Field(ge=0), PlainSerializer(str, return_type=str, when_used="json")
+    int,
+    BeforeValidator(_units),
+    Field(ge=0),
+    PlainSerializer(str, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": "^(0|[1-9][0-9]*)$"}, mode="serialization"),
 ]
 """Ledger amount: integer units of the settlement asset (10^-6 for USD-like); a string of digits in JSON."""
 
@@ -45,5 +49,6 @@ Instant = Annotated[
     datetime,
     AfterValidator(_utc),
     PlainSerializer(lambda t: t.isoformat().replace("+00:00", "Z"), return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": "Z$"}, mode="serialization"),
 ]
 """A time in UTC; ISO 8601 with Z in JSON."""

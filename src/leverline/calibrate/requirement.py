@@ -1,0 +1,154 @@
+"""What a position of each size needs: maintenance to survive its margin period, initial to be opened at all.
+
+    maintenance(N) = loss quantile over MPOR(N) + slippage(N) + taker fee          (the venue bears slippage)
+    initial(N)     = maintenance(N) + loss quantile over the trader's reaction time
+
+The loss quantile is of price moves the market makes by itself; slippage is what the liquidation adds to them; the fee
+is paid once. Nothing is charged twice. Where the liquidator bears slippage it is not in the margin but in the bonus.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from leverline.calibrate.margin_period import LossCurve, margin_period_s
+from leverline.ground.arrays import FloatArray
+from leverline.measure.impact import notional_within_slippage, notional_within_time, slippage_rate
+from leverline.measure.losses import SIDES
+from leverline.model.appetite import RiskAppetite
+
+GRID_POINTS = 241
+SMALLEST_NOTIONAL = 1_000.0
+"""Settlement currency; the requirement of smaller positions is that of this one, to far less than a rounding step."""
+UNCAPPED_NOTIONAL = 1e9
+"""Where no volume is known a requirement does not depend on size; the grid ends here and the cap is left open."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarketMeasures:
+    """Everything measured of one market that its limits depend on.
+
+    ``sigma_per_day`` and ``volume_per_day`` are *stressed*: the high quantile of forecast volatility and the low
+    quantile of traded notional over the look-back. ``volume_per_day`` is NaN where the source has none.
+    ``filtering`` is the power of volatility that the loss quantile carries.
+    """
+
+    symbol: str
+    losses: LossCurve
+    losses_at_half_exceedance: LossCurve
+    reaction: FloatArray  # (2,), loss quantile over the reaction time, long and short
+    sigma_per_day: float
+    volume_per_day: float
+    filtering: float
+
+    @property
+    def has_volume(self) -> bool:
+        """Whether size matters at all."""
+        return bool(np.isfinite(self.volume_per_day))
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """Requirement rates of one market over a grid of sizes, each of shape (n,); amounts are rate x notional."""
+
+    notional: FloatArray
+    loss: FloatArray
+    slippage: FloatArray
+    fee: float
+    reaction: float
+    binding_side: str  # at the smallest size
+    margin_period_s: FloatArray
+
+    @property
+    def maintenance_rate(self) -> FloatArray:
+        """Average maintenance rate of each size."""
+        return self.loss + self.slippage + self.fee
+
+    @property
+    def initial_rate(self) -> FloatArray:
+        """Average initial rate of each size."""
+        return self.maintenance_rate + self.reaction
+
+
+@dataclass(frozen=True, slots=True)
+class PositionCap:
+    """Largest position, settlement currency, and the constraint that sets it."""
+
+    notional: float
+    binding: str
+
+
+def position_cap(market: MarketMeasures, appetite: RiskAppetite) -> PositionCap | None:
+    """The tightest of: liquidation-cost budget, liquidation time, share of volume. None where no volume is known."""
+    if not market.has_volume:
+        return None
+    costs, period = appetite.costs, appetite.margin_period
+    by_cost = notional_within_slippage(costs.liquidation_cost_budget, coefficient=costs.impact_coefficient,
+                                       sigma_per_day=market.sigma_per_day, volume_per_day=market.volume_per_day)
+    by_time = notional_within_time(period.max_liquidation_s, participation=period.participation,
+                                   volume_per_day=market.volume_per_day)
+    candidates = (
+        PositionCap(float(by_cost), "liquidation-cost budget"),
+        PositionCap(float(by_time), "liquidation time at the participation allowed"),
+        PositionCap(costs.max_share_of_daily_volume * market.volume_per_day, "share of stressed daily volume"),
+    )
+    return min(candidates, key=lambda cap: cap.notional)
+
+
+def size_grid(cap: PositionCap | None) -> FloatArray:
+    """Sizes at which the requirement is computed, log-spaced up to the cap."""
+    high = UNCAPPED_NOTIONAL if cap is None else cap.notional
+    return np.geomspace(min(SMALLEST_NOTIONAL, high / 100.0), high, GRID_POINTS)
+
+
+def requirement(market: MarketMeasures, appetite: RiskAppetite, notional: FloatArray) -> Requirement:
+    """Rates at each of ``notional`` (n,), settlement currency, the larger of both sides."""
+    period = margin_period_s(notional, appetite, market.volume_per_day)
+    by_side = market.losses.at(period)
+    slippage = np.zeros_like(notional)
+    if market.has_volume and appetite.costs.slippage_bearer == "venue":
+        slippage = slippage_rate(notional, coefficient=appetite.costs.impact_coefficient,
+                                 sigma_per_day=market.sigma_per_day, volume_per_day=market.volume_per_day)
+    return Requirement(
+        notional=notional, loss=np.maximum.accumulate(by_side.max(axis=1)), slippage=slippage,
+        fee=appetite.costs.taker_fee_rate, reaction=float(market.reaction.max()),
+        binding_side=SIDES[int(by_side[0].argmax())], margin_period_s=period)
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """Relative change of both rates at each size when one driver moves."""
+
+    driver: str
+    maintenance: FloatArray
+    initial: FloatArray
+
+
+def sensitivities(market: MarketMeasures, appetite: RiskAppetite, notional: FloatArray) -> tuple[Sensitivity, ...]:
+    """How the requirement answers to confidence, horizon, volatility and depth, all else equal, before rounding."""
+    base = requirement(market, appetite, notional)
+    lengthened = appetite.margin_period.model_copy(update={
+        "detection_s": appetite.margin_period.detection_s * 1.1,
+        "oracle_delay_s": appetite.margin_period.oracle_delay_s * 1.1,
+        "participation": appetite.margin_period.participation / 1.1,
+    })
+    louder = 1.1**market.filtering
+    moved = {
+        "confidence: allowed exceedance halved": (
+            replace(market, losses=market.losses_at_half_exceedance), appetite),
+        "horizon: margin period +10 %": (market, appetite.model_copy(update={"margin_period": lengthened})),
+        "volatility +10 %": (
+            replace(market, losses=replace(market.losses, quantile=market.losses.quantile * louder),
+                    reaction=market.reaction * louder, sigma_per_day=market.sigma_per_day * 1.1), appetite),
+    }
+    if market.has_volume:
+        moved["depth: stressed volume -10 %"] = (
+            replace(market, volume_per_day=market.volume_per_day * 0.9), appetite)
+    out = []
+    for driver, (bumped_market, bumped_appetite) in moved.items():
+        bumped = requirement(bumped_market, bumped_appetite, notional)
+        out.append(Sensitivity(driver, bumped.maintenance_rate / base.maintenance_rate - 1.0,
+                               bumped.initial_rate / base.initial_rate - 1.0))
+    return tuple(out)

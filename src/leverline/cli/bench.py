@@ -1,0 +1,27 @@
+"""``leverline bench``: hot paths as ratios to a plain baseline in the same run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from leverline.cli import options
+from leverline.cli.printing import emit_json, number, print_table
+
+
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Rows to run (NAME and NAME-*); default: all.")] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Measure the hot paths against plain baselines that return the same numbers."""
+    from leverline.evidence.bench.run import run_benches
+
+    rows = run_benches(names or [])
+    if as_json:
+        emit_json([row.to_dict() for row in rows])
+        return
+    print_table("CPU time against a baseline in the same run",
+                ("name", "value", "unit", "ratio", "fraction of limit", "baseline"),
+                [(r.name, number(r.value, 4), r.unit, number(r.ratio, 1), number(r.limit_fraction, 3), r.baseline or "-")
+                 for r in rows])

@@ -1,0 +1,77 @@
+"""``leverline data``: what can be fetched, fetching it, and how good a file is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leverline.cli import options
+from leverline.cli.printing import emit_json, note, print_table, say
+
+app = typer.Typer(help="Datasets a fresh machine can have, and the quality of files.", no_args_is_help=True)
+
+
+@app.command()
+def sources(as_json: options.AsJson = False) -> None:
+    """List the datasets, their origin and licence."""
+    from leverline.market.sources.datasets import describe_sources
+
+    entries = describe_sources()
+    if as_json:
+        emit_json(entries)
+        return
+    for entry in entries:
+        say(f"{entry['name']}: {entry['description']}")
+        for key in ("package", "licence", "origin", "notes"):
+            if entry.get(key):
+                say(f"    {key}: {entry[key]}")
+
+
+@app.command()
+def get(
+    name: Annotated[str, typer.Argument(help="A name from `leverline data sources`.")],
+    out: Annotated[Path | None, typer.Option(help="Also write the bars here (CSV or Parquet).")] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Fetch a dataset through your own package installer, verify it and keep it in the cache."""
+    options.writable_target(out, "--out")
+    from leverline.market.sources.datasets import load
+    from leverline.market.times import iso
+
+    bars = load(name)
+    if out is not None:
+        from leverline.market.writing import write_bars
+
+        write_bars(bars, out)
+    (file, *_) = bars.files
+    document = {
+        "name": name, "rows": len(bars), "symbols": list(bars.symbols), "first": iso(int(bars.ts.min())),
+        "last": iso(int(bars.ts.max())), "sha256": file.sha256, "origin": file.origin, "licence": file.licence,
+        "out": None if out is None else str(out),
+    }
+    if as_json:
+        emit_json(document)
+        return
+    for key, value in document.items():
+        if value is not None:
+            say(f"{key}: {', '.join(value) if isinstance(value, list) else value}")
+
+
+@app.command()
+def describe(
+    files: options.BarFiles, strict: options.Strict = False, as_json: options.AsJson = False,
+) -> None:
+    """Rows, symbols, range, spacing, gaps, duplicates, zero-volume bars and print jumps of files."""
+    from leverline.market.quality import describe as describe_files
+
+    report = describe_files(files, strict=strict)
+    if as_json:
+        emit_json(report.to_dict())
+        return
+    print_table("Bars", report.columns(), report.rows())
+    print_table("What is suspicious, first cases", ("rule", "file", "symbol", "time", "what was seen"),
+                report.first_findings())
+    for warning in report.warnings:
+        note(f"warning: {warning}")

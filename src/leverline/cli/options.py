@@ -1,0 +1,98 @@
+"""Options that several verbs share, and the parsing of lists, spans and instants."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leverline.ground.errors import UsageError
+
+if TYPE_CHECKING:
+    from leverline.market.bars import Bars
+    from leverline.model import RiskAppetite
+
+_SPAN_SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
+
+BarFiles = Annotated[list[Path], typer.Argument(help="Bars: CSV, Parquet, or Binance klines (CSV, zip).")]
+Symbols = Annotated[str | None, typer.Option(help="Only these symbols, separated by commas.")]
+Profile = Annotated[str | None, typer.Option(help="Risk appetite that ships: exchange, perp-dex or ccp (the default).")]
+Appetite = Annotated[Path | None, typer.Option(help="Risk appetite from a TOML file.")]
+Quote = Annotated[str | None, typer.Option(help="Quote asset of the input's symbols, with --kind.")]
+KindOption = Annotated[str | None, typer.Option("--kind", help="spot, perpetual or future: names symbols in unified form.")]
+SymbolMap = Annotated[Path | None, typer.Option(help="CSV with columns from,to that renames symbols.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse times without a zone and other doubts.")]
+Method = Annotated[str | None, typer.Option(help="Loss model; `leverline backtest --method help` lists them.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def parse_list(text: str | None) -> list[str] | None:
+    """``A,B`` as a list; None stays None, an empty name is refused."""
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise UsageError(f"{text!r} is not a list separated by commas")
+    return names
+
+
+def parse_span(text: str, option: str) -> float:
+    """``90s``, ``30m``, ``8h``, ``1d`` or ``1w`` in seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
+    if match is None or float(match[1]) <= 0:
+        raise UsageError(f"{option} {text!r} is not a span of time", remedy="write 30m, 8h or 1d")
+    return float(match[1]) * _SPAN_SECONDS[match[2]]
+
+
+def parse_spans(text: str, option: str) -> tuple[float, ...]:
+    """A list of spans in seconds, in the order given."""
+    return tuple(dict.fromkeys(parse_span(part, option) for part in text.split(",")))
+
+
+def parse_confidences(text: str) -> tuple[float, ...]:
+    """``0.99,0.995`` as numbers in (0, 1)."""
+    try:
+        levels = tuple(dict.fromkeys(float(part) for part in text.split(",")))
+    except ValueError:
+        raise UsageError(f"--confidence {text!r} is not a list of fractions", remedy="write 0.99,0.995") from None
+    return levels
+
+
+def parse_as_of(text: str | None, option: str) -> int | None:
+    """An instant in ns UTC; None stays None."""
+    from leverline.market.times import parse_instant
+
+    return None if text is None else parse_instant(text, name=option)
+
+
+def read_appetite(profile: str | None, appetite: Path | None) -> RiskAppetite:
+    """The appetite that the options name; ``ccp`` where they name none."""
+    from leverline.model import RiskAppetite
+
+    if profile is not None and appetite is not None:
+        raise UsageError("--profile and --appetite exclude each other")
+    return RiskAppetite.read(appetite) if appetite is not None else RiskAppetite.profile(profile or "ccp")
+
+
+def load_bars(
+    files: list[Path], *, symbols: str | None, quote: str | None, kind: str | None, symbol_map: Path | None,
+    strict: bool,
+) -> Bars:
+    """Read, name and select bars as the options say."""
+    from leverline.market.reading import read_bars
+    from leverline.market.symbols import SymbolNaming, read_symbol_map
+    from leverline.model import Kind
+
+    if kind is not None and kind not in list(Kind):
+        raise UsageError(f"--kind {kind!r} is unknown", remedy=f"choose one of {', '.join(Kind)}")
+    naming = SymbolNaming(quote=quote, kind=Kind(kind) if kind else None,
+                          mapping=read_symbol_map(symbol_map) if symbol_map else {})
+    return read_bars(files, strict=strict, naming=naming, symbols=parse_list(symbols))
+
+
+def writable_target(path: Path | None, option: str) -> None:
+    """Refuse a target that cannot be a file before work is spent on it."""
+    if path is not None and path.is_dir():
+        raise UsageError(f"{option} {path} is a folder", remedy="name a file")

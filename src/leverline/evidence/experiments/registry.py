@@ -1,0 +1,36 @@
+"""The named experiments, and the form in which each gives its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+
+from leverline.evidence.experiments import coverage
+from leverline.evidence.experiments.verdicts import Experiment
+from leverline.ground.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An experiment and what it asks."""
+
+    description: str
+    run: Callable[[Path], Experiment]
+
+
+EXPERIMENTS = MappingProxyType({
+    "coverage": Named("does the default loss model cover 99 %, 99.5 % and 99.9 % on daily and hourly markets, and is "
+                      "any rival better?", coverage.run),
+})
+
+
+def run_experiment(name: str, folder: Path) -> Experiment:
+    """Run the experiment called ``name`` on the data in ``folder``."""
+    if name not in EXPERIMENTS:
+        raise UsageError(f"there is no experiment {name!r}", remedy=f"choose one of {', '.join(EXPERIMENTS)}")
+    return EXPERIMENTS[name].run(folder)
+
+
