@@ -14,7 +14,7 @@ from leverline.model.provenance import DataFile
 
 NS_PER_S = 1_000_000_000
 RELISTING_LOG_RETURN = 2.0
-"""A log return beyond this in absolute value is a new asset under an old name."""
+"""A log return above this is a new asset under an old name (docs/decisions/0006-relisting-and-collapse.md)."""
 MAX_CELLS = 400_000_000
 """Largest grid (bars x listings) laid out in memory: about 13 GB for four columns."""
 
@@ -167,8 +167,9 @@ class Panel:
     @property
     def close_only(self) -> BoolArray:
         """Shape (n_listings,): True where no bar carries a usable high and low."""
-        ranged: BoolArray = (np.isfinite(self.high) & np.isfinite(self.low)).any(axis=0)
-        return ~ranged
+        unranged = np.isnan(self.high) | np.isnan(self.low)
+        out: BoolArray = np.logical_and.reduce(unranged, axis=0)
+        return out
 
     @property
     def newest(self) -> dict[str, int]:

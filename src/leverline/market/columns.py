@@ -1,0 +1,81 @@
+"""From cells as written to columns with one meaning: text symbols, int64 ns, finite positive prices.
+
+Every refusal names file, row and column. An empty cell in ``open``, ``high``, ``low`` or ``volume`` means that the
+source has no value there and becomes NaN; a NaN or an infinity that is *written* is refused.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from leverline.ground.errors import refuse
+from leverline.market.sources.files import SourceTable, require_columns
+from leverline.market.times import TimeColumn, epoch_ns, first_true
+
+PRICES = ("open", "high", "low", "close")
+MAX_SYMBOL = 128
+"""Longest symbol, in characters."""
+MAX_PRICE = 1e18
+"""Prices and volumes beyond this are units mistaken for another."""
+_BLANK_EDGE_OR_CONTROL = r"^\s|\s$|[\x00-\x1f\x7f]"
+
+
+def typed_columns(table: SourceTable, *, strict: bool, earliest_ns: int) -> tuple[pl.DataFrame, list[str]]:
+    """``symbol`` (text), ``ts`` (int64 ns UTC) and five float64 columns in the order of the rows, and warnings."""
+    require_columns(table)
+    frame = table.frame
+    symbols = _symbols(frame["symbol"], table.file)
+    ts, warning = epoch_ns(frame["ts"], TimeColumn(table.file, "ts", strict, earliest_ns))
+    columns = [symbols, ts.rename("ts")]
+    for name in (*PRICES, "volume"):
+        if name in frame.columns:
+            columns.append(_numbers(frame[name], table.file))
+        else:
+            columns.append(pl.repeat(float("nan"), frame.height, dtype=pl.Float64, eager=True).rename(name))
+    return pl.DataFrame(columns), [warning] if warning else []
+
+
+def _symbols(symbols: pl.Series, file: str) -> pl.Series:
+    if not isinstance(symbols.dtype, pl.String | pl.Categorical | pl.Enum):
+        refuse(f"symbols are text, not {symbols.dtype}", file=file, column="symbol")
+    text = symbols.cast(pl.String)
+    distinct = text.unique(maintain_order=True)
+    missing = distinct.is_null() | (distinct == "")
+    bad = missing | distinct.str.contains(_BLANK_EDGE_OR_CONTROL) | (distinct.str.len_chars() > MAX_SYMBOL)
+    if bad.fill_null(value=True).any():
+        offenders = distinct.filter(bad.fill_null(value=True))
+        row = first_true(text.is_in(offenders.to_list(), nulls_equal=True)) or 0
+        what = "the symbol is missing" if not text[row] else f"{text[row][:MAX_SYMBOL]!r} is not a symbol"
+        refuse(what, file=file, row=row + 1, column="symbol",
+               remedy=f"a symbol has 1 to {MAX_SYMBOL} characters, no control characters, no blank at its ends")
+    return text
+
+
+def _numbers(cells: pl.Series, file: str) -> pl.Series:
+    """Finite float64 in range; nulls stay only in optional columns, as NaN."""
+    name = cells.name
+    if cells.dtype == pl.Null:
+        numbers = cells.cast(pl.Float64)
+    elif cells.dtype == pl.String:
+        cells = pl.select(pl.when(cells != "").then(cells)).to_series().rename(name)  # a quoted empty cell is empty
+        numbers = cells.cast(pl.Float64, strict=False)
+        _refuse_first(numbers.is_null() & cells.is_not_null(), cells, "{!r} is not a number", file, name)
+    elif cells.dtype.is_numeric():
+        numbers = cells.cast(pl.Float64)
+    else:
+        refuse(f"numbers are wanted, not {cells.dtype}", file=file, column=name)
+    if name == "close":
+        _refuse_first(numbers.is_null(), cells, "the close is missing", file, name)
+    _refuse_first(~numbers.is_finite(), cells, "{} is not finite", file, name)
+    if name == "volume":
+        _refuse_first(numbers < 0, cells, "volume {} is negative", file, name)
+    else:
+        _refuse_first(numbers <= 0, cells, "price {} is not positive", file, name)
+    _refuse_first(numbers > MAX_PRICE, cells, "{} is absurdly large", file, name)
+    return numbers.fill_null(float("nan"))
+
+
+def _refuse_first(flags: pl.Series, cells: pl.Series, what: str, file: str, column: str) -> None:
+    row = first_true(flags)
+    if row is not None:
+        refuse(what.format(cells[row]), file=file, row=row + 1, column=column)
