@@ -1,8 +1,8 @@
 """The top of a moving window, kept while it moves: the loop behind walk-forward quantiles, and its readable twin.
 
-A plain loop sorts every window anew. Here the ranks of a whole series are computed once, a bit a rank says whether
-that observation is in the window, and the largest observations are read off the bits from the top. A rank is only a
-name for an observation's place in the final order: no bit is set before the observation is known, so nothing of the
+A plain loop sorts every window anew. Here the ranks of a whole series are computed once, a flag a rank says whether
+that observation is in the window, and the largest observations are read off the flags from the top. A rank is only a
+name for an observation's place in the final order: no flag is set before the observation is known, so nothing of the
 future enters a window.
 """
 
@@ -32,21 +32,22 @@ def rolling_top(
     """
     n, n_levels = values.size, exceedances.size
     rank = np.empty(n, np.int64)
+    descending = np.empty(n + 1)  # one spare: the branch-free copy below reads one past what it keeps
     for position in range(n):
         rank[order[position]] = position
-    words = np.zeros((n >> 6) + 1, np.uint64)
-    top = np.empty(n)
-    one = np.uint64(1)
+        descending[position] = values[order[position]]
+    held = np.zeros(n + 1, np.uint8)
+    top = np.empty(n + 1)
     newest, oldest, count = 0, 0, 0
     for i in range(refits.size):
         while newest < n and known[newest] <= refits[i]:
             if np.isfinite(values[newest]):
-                words[rank[newest] >> 6] |= one << np.uint64(rank[newest] & 63)
+                held[rank[newest]] = 1
                 count += 1
             newest += 1
         while oldest < newest and oldest <= refits[i] - window:
             if np.isfinite(values[oldest]):
-                words[rank[oldest] >> 6] &= ~(one << np.uint64(rank[oldest] & 63))
+                held[rank[oldest]] = 0
                 count -= 1
             oldest += 1
         for column in range(out.shape[1]):
@@ -55,18 +56,11 @@ def rolling_top(
         if count < min_count:
             continue
         wanted = min(count, int(np.ceil(share * count)) + 1)
-        found, word = 0, 0
+        found, position = 0, 0
         while found < wanted:
-            bits, position = words[word], word << 6
-            while bits != 0 and found < wanted:
-                while bits & one == 0:
-                    bits >>= one
-                    position += 1
-                top[found] = values[order[position]]
-                found += 1
-                bits >>= one
-                position += 1
-            word += 1
+            top[found] = descending[position]  # kept only if held: no branch to mispredict
+            found += held[position]
+            position += 1
         _describe_top(top, wanted, count, exceedances, n_levels, out[i])
 
 
@@ -81,8 +75,8 @@ def _describe_top(
     for k in range(excesses):
         excess = top[k] - threshold
         mean += excess
-        weighted += excess * (k + 0.65) / excesses
-    out[THRESHOLD], out[MEAN_EXCESS], out[WEIGHTED_EXCESS] = threshold, mean / excesses, weighted / excesses
+        weighted += excess * (k + 0.65)
+    out[THRESHOLD], out[MEAN_EXCESS], out[WEIGHTED_EXCESS] = threshold, mean / excesses, weighted / (excesses * excesses)
     for level in range(n_levels):
         place = exceedances[level] * (count + 1) - 1.0
         whole = min(max(int(np.floor(place)), 0), wanted - 2)
@@ -98,14 +92,15 @@ def _describe_top(
 def window_top_readable(
     window: FloatArray, share: float, exceedances: FloatArray, min_count: int
 ) -> FloatArray:
-    """What the kernel computes for one window, by a sort and textbook definitions: the test's oracle."""
+    """What the kernel computes for one window, by NumPy and textbook definitions: the oracle of test and bench."""
     out = np.full(FIRST_LEVEL + 2 * exceedances.size, np.nan)
-    descending = np.sort(window[np.isfinite(window)])[::-1]
-    count = descending.size
+    seen = window[np.isfinite(window)]
+    count = seen.size
     out[COUNT] = count
     if count < min_count:
         return out
     excesses = min(count, int(np.ceil(share * count)) + 1) - 1
+    descending = np.sort(np.partition(seen, count - excesses - 1)[count - excesses - 1 :])[::-1]
     excess = descending[:excesses] - descending[excesses]
     out[THRESHOLD] = descending[excesses]
     out[MEAN_EXCESS] = excess.mean()

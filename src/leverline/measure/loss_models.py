@@ -35,14 +35,14 @@ MIN_HISTORY_DAYS = 250
 
 @dataclass(frozen=True, slots=True)
 class LossModel:
-    """One model, as data.
+    r"""One model, as data.
 
     Parameters
     ----------
     decays_per_day : tuple of float
-        Decay per day of each exponentially weighted variance; their equal mix is :math:`\\sigma^2`. Empty: none.
+        Decay per day of each exponentially weighted variance; their equal mix is :math:`\sigma^2`. Empty: none.
     filtering : float
-        :math:`\\gamma`, the power of volatility that losses are divided by, in [0, 1].
+        :math:`\gamma`, the power of volatility that losses are divided by, in [0, 1].
     window_days : int
         Trailing days whose windows form the tail.
     tail : {"order-statistics", "gpd", "normal"}

@@ -67,7 +67,7 @@ def worst_losses(panel: Panel, horizon_bars: int, payoffs: tuple[Payoff, ...] | 
         else:
             loss[:, j, 0], loss[:, j, 1] = 1.0 - lowest / close, highest / close - 1.0
     np.maximum(loss, 0.0, out=loss)
-    duration_s = (known - np.arange(n_bars)[:, None]) * panel.spacing_s
+    duration_s: FloatArray = (known - np.arange(n_bars)[:, None]).astype(np.float64) * panel.spacing_s
     return Losses(loss, known, duration_s, horizon_bars, panel.close_only)
 
 
