@@ -51,6 +51,8 @@ def explain_instrument(
 def _parts(needs: Requirement, notional: float) -> str:
     """The largest part of the maintenance rate at a size, and all of them."""
     loss, slippage = (float(np.interp(notional, needs.notional, part)) for part in (needs.loss, needs.slippage))
+    if loss + slippage + needs.fee < needs.floor:
+        return f"appetite's minimum {needs.floor:g} (measured {loss + slippage + needs.fee:.4f})"
     parts = {f"{needs.binding_side} loss quantile": loss, "slippage": slippage, "taker fee": needs.fee}
     largest = max(parts, key=lambda name: parts[name])
     return f"{largest} ({', '.join(f'{name} {value:.4f}' for name, value in parts.items())})"

@@ -120,8 +120,7 @@ def loss_curves(
         forecast = walk_forward(panel, losses, model, refits, (allowed * exceedance_factor,))
         forecasts.append(forecast)
         quantiles.append(steadied(forecast, panel, losses, tools)[-1, :, :, 0])
-    seconds = horizons * panel.spacing_s
-    return LossCurves(seconds.astype(np.float64), np.array(quantiles), scale, tuple(forecasts))
+    return LossCurves(horizons.astype(np.float64) * panel.spacing_s, np.array(quantiles), scale, tuple(forecasts))
 
 
 def _peak_refits(panel: Panel) -> IntArray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from leverline.calibrate.rounding import RATE_TOLERANCE
 from leverline.ground.arrays import FloatArray, IntArray
 from leverline.market.bars import Panel
 from leverline.measure.loss_models import Forecast, LossModel, walk_forward
@@ -43,16 +44,14 @@ class Published:
 
 
 def smallest_tier(quantile: FloatArray, appetite: RiskAppetite) -> Published:
-    """Maintenance rate published for a small position: the larger side plus fee, rounded up to the step, floored.
+    """Maintenance rate a book asks of a small position: the larger side plus fee, floored, rounded up to the step.
 
-    ``quantile`` has shape (n_refits, n_listings, 2, n_levels). The floor is the reciprocal of the highest leverage
-    less the initial margin's buffer, since initial margin may not fall below that reciprocal.
+    ``quantile`` has shape (n_refits, n_listings, 2, n_levels). A book's first tier asks at least this, more where
+    its chord has to cover larger positions too.
     """
     fee, rounding = appetite.costs.taker_fee_rate, appetite.rounding
-    needed = quantile.max(axis=2) + fee
-    floor = 1.0 / rounding.max_leverage / (1.0 + appetite.initial.minimum_buffer)
-    steps = np.ceil(np.maximum(needed, floor) / rounding.maintenance_step - 1e-9)
-    rate = np.minimum(steps * rounding.maintenance_step, np.where(np.isnan(needed), np.nan, 1.0))
+    needed = np.maximum(quantile.max(axis=2) + fee, rounding.minimum_maintenance_rate)
+    rate = np.ceil((needed - RATE_TOLERANCE) / rounding.maintenance_step) * rounding.maintenance_step
     return Published(rate, rate - fee)
 
 

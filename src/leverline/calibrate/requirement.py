@@ -57,14 +57,15 @@ class Requirement:
     loss: FloatArray
     slippage: FloatArray
     fee: float
+    floor: float
     reaction: float
     binding_side: str  # at the smallest size
     margin_period_s: FloatArray
 
     @property
     def maintenance_rate(self) -> FloatArray:
-        """Average maintenance rate of each size."""
-        return self.loss + self.slippage + self.fee
+        """Average maintenance rate of each size, never below the appetite's floor."""
+        return np.maximum(self.loss + self.slippage + self.fee, self.floor)
 
     @property
     def initial_rate(self) -> FloatArray:
@@ -113,7 +114,8 @@ def requirement(market: MarketMeasures, appetite: RiskAppetite, notional: FloatA
                                  sigma_per_day=market.sigma_per_day, volume_per_day=market.volume_per_day)
     return Requirement(
         notional=notional, loss=np.maximum.accumulate(by_side.max(axis=1)), slippage=slippage,
-        fee=appetite.costs.taker_fee_rate, reaction=float(market.reaction.max()),
+        fee=appetite.costs.taker_fee_rate, floor=appetite.rounding.minimum_maintenance_rate,
+        reaction=float(market.reaction.max()),
         binding_side=SIDES[int(by_side[0].argmax())], margin_period_s=period)
 
 

@@ -75,8 +75,9 @@ class AntiProcyclicality(Noun):
 
 
 class Rounding(Noun):
-    """How published numbers are rounded; always against the account."""
+    """How published numbers are rounded, always against the account, and below what none is published."""
 
+    minimum_maintenance_rate: Annotated[float, Field(ge=0, lt=1)]  # calm markets are not trusted beyond this
     maintenance_step: Annotated[float, Field(gt=0, lt=1)]
     max_leverage: Annotated[float, Field(ge=1)]
     tiers: Annotated[int, Field(ge=1, le=50)]
