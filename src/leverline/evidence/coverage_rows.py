@@ -98,9 +98,9 @@ def coverage_rows(
     breach, observed = scored.breach.reshape(flat), scored.observed.reshape(flat)
     loss, margin = scored.loss.reshape(flat), scored.margin.reshape(flat)
     p = scored.exceedance
-    observations = np.mean([observed[rows].sum(axis=0) for rows in scored.offsets], axis=0)
-    exceedances = np.mean([breach[rows].sum(axis=0) for rows in scored.offsets], axis=0)
-    counted = np.round(observations).astype(np.int64)
+    observations: FloatArray = np.array([observed[rows].sum(axis=0) for rows in scored.offsets]).mean(axis=0)
+    exceedances: FloatArray = np.array([breach[rows].sum(axis=0) for rows in scored.offsets]).mean(axis=0)
+    counted: IntArray = np.round(observations).astype(np.int64)
     low, high = binomial_band(counted, p)
     uncond = kupiec(np.round(exceedances).astype(np.int64), counted, p).p_value
     cond, dq = _serial_tests(breach, observed, margin, p, scored.offsets)
@@ -184,10 +184,10 @@ def top_volatility(scored: Scored, conditioning: FloatArray, panel: Panel) -> Bo
         merged[lives, at] = conditioning[lives, column]
     merged[~scored.observed.any(axis=2)] = np.nan
     top = np.zeros(merged.shape, bool)
-    for at in range(merged.shape[1]):
-        column = merged[:, at]
-        if np.isfinite(column).any():
-            top[:, at] = column >= np.nanquantile(column, 1.0 - TOP_SHARE)
+    for at in range(len(scored.symbols)):
+        path = merged[:, at]
+        if np.isfinite(path).any():
+            top[:, at] = path >= np.nanquantile(path, 1.0 - TOP_SHARE)
     return np.repeat(top[:, :, None], 2, axis=2)
 
 

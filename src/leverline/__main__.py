@@ -1,0 +1,5 @@
+"""``python -m leverline``: the command line."""
+
+from leverline.cli import main
+
+main()
