@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from leverline.calibrate.explaining import explain_instrument
-from leverline.calibrate.margin_period import LossCurves, check_scale, horizons_in_bars, loss_curves, margin_period_s
+from leverline.calibrate.margin_period import LossCurves, check_scale, horizons_in_bars, loss_curves
 from leverline.calibrate.requirement import (
     MarketMeasures,
     PositionCap,
@@ -208,7 +208,8 @@ def _warnings(
     if scale:
         out.append(f"the margin period is shorter than a bar; losses were scaled by {scale}")
     if skipped:
-        out.append(f"{len(skipped)} of {len(skipped) + len(markets)} markets were left out: {_names([s for s, _ in skipped])}")
+        total = len(skipped) + len(markets)
+        out.append(f"{len(skipped)} of {total} markets were left out: {_names([s for s, _ in skipped])}")
     return tuple(out)
 
 

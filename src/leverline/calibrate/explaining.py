@@ -21,12 +21,12 @@ def explain_instrument(
         initial = {m.driver: round(float(m.initial[k]), 6) for m in moves}
         parts = _parts(needs, float(end))
         out[f"{at}/maintenance_margin_rate"] = Explanation(
-            binding=f"{parts}; marginal rate of the tier, rounded up", basis=basis, sensitivity=maintenance)
+            binding=f"{parts} at the tier's end", basis=basis, sensitivity=maintenance)
         buffer_binds = tier.initial_margin_rate * end > (
             np.interp(end, needs.notional, needs.initial_rate * needs.notional)) * 1.0005
         why = "leverage ladder and minimum buffer over maintenance" if buffer_binds else "loss over the reaction time"
         out[f"{at}/initial_margin_rate"] = Explanation(
-            binding=f"maintenance plus {needs.reaction:.4f} for the reaction time; {why}", basis=basis,
+            binding=f"maintenance + {100 * needs.reaction:.2f} % for the reaction time; {why}", basis=basis,
             sensitivity=initial)
         out[f"{at}/max_leverage"] = Explanation(
             binding="reciprocal of the initial margin rate", basis=basis,
@@ -49,13 +49,12 @@ def explain_instrument(
 
 
 def _parts(needs: Requirement, notional: float) -> str:
-    """The largest part of the maintenance rate at a size, and all of them."""
+    """The parts of the maintenance rate at a size, the largest first."""
     loss, slippage = (float(np.interp(notional, needs.notional, part)) for part in (needs.loss, needs.slippage))
     if loss + slippage + needs.fee < needs.floor:
-        return f"appetite's minimum {needs.floor:g} (measured {loss + slippage + needs.fee:.4f})"
+        return f"appetite's minimum {100 * needs.floor:g} % (measured {100 * (loss + slippage + needs.fee):.2f} %)"
     parts = {f"{needs.binding_side} loss quantile": loss, "slippage": slippage, "taker fee": needs.fee}
-    largest = max(parts, key=lambda name: parts[name])
-    return f"{largest} ({', '.join(f'{name} {value:.4f}' for name, value in parts.items())})"
+    return " + ".join(f"{name} {100 * value:.2f} %" for name, value in sorted(parts.items(), key=lambda part: -part[1]))
 
 
 def _cap_binding(cap: PositionCap | None) -> str:

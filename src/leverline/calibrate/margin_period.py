@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 
+from leverline.calibrate.publishing import steadied
 from leverline.ground.arrays import FloatArray, IntArray
 from leverline.ground.errors import InsufficientDataError, UsageError
 from leverline.market.bars import Panel
-from leverline.calibrate.publishing import steadied
 from leverline.measure.impact import liquidation_time_s
 from leverline.measure.loss_models import Forecast, LossModel, walk_forward
 from leverline.measure.losses import payoffs_of, worst_losses

@@ -163,7 +163,7 @@ def _skipped(walks: tuple[Walk, ...]) -> tuple[tuple[str, str], ...]:
             for at, symbol in enumerate(scored.symbols):
                 seen[symbol] = seen.get(symbol, False) or bool(scored.observed[:, at].any())
     panel = walks[0].panel
-    days = {s: 0.0 for s in seen}
+    days = dict.fromkeys(seen, 0.0)
     for column, symbol in enumerate(panel.symbols):
         bars = int(np.isfinite(panel.close[:, column]).sum())
         days[symbol] = max(days[symbol], bars * panel.spacing_ns / NS_PER_S / SECONDS_PER_DAY)

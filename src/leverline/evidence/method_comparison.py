@@ -15,7 +15,7 @@ from leverline.ground.progress import track
 from leverline.market.bars import Panel
 from leverline.measure.comparison import mean_by_date, model_confidence_set
 from leverline.measure.loss_models import CONDITIONING_DECAY, LossModel, daily_volatility, walk_forward
-from leverline.measure.losses import Losses, horizon_in_bars, payoffs_of, worst_losses
+from leverline.measure.losses import horizon_in_bars, payoffs_of, worst_losses
 from leverline.measure.procyclicality import max_increase, peak_to_trough
 from leverline.measure.resampling import PerfectModel, pooled_rate, simulate_perfect_model
 from leverline.measure.scores import quantile_score
@@ -95,13 +95,13 @@ def compare_methods(
         for name, margin in held.items():
             common = np.where(everywhere[..., level], margin[..., level], np.nan)
             kept[name, confidence] = score(panel, losses, common, exceedances[level], first, last)
-        scores += _rank(panel, losses, {m.name: kept[m.name, confidence] for m in models}, confidence, horizon_s,
+        scores += _rank(panel, {m.name: kept[m.name, confidence] for m in models}, confidence, horizon_s,
                         conditioning, rng)
     return Comparison(tuple(scores), kept)
 
 
 def _rank(
-    panel: Panel, losses: Losses, scored: dict[str, Scored], confidence: float, horizon_s: float,
+    panel: Panel, scored: dict[str, Scored], confidence: float, horizon_s: float,
     conditioning: FloatArray, rng: np.random.Generator,
 ) -> list[MethodScore]:
     """Score each model and run the model confidence set over dates."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-
 from leverline.evidence.experiments import coverage
 from leverline.evidence.experiments.verdicts import Experiment
 from leverline.ground.errors import UsageError

@@ -1,0 +1,221 @@
+"""From a calibration and its backtest to what the page shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from leverline.calibrate.book import Calibration, MarketCalibration
+from leverline.evidence.backtest import BacktestResult, Walk
+from leverline.evidence.coverage_rows import CoverageRow as EvidenceRow
+from leverline.evidence.method_comparison import MethodScore
+from leverline.ground.arrays import FloatArray
+from leverline.market.bars import NS_PER_S, Bars
+from leverline.measure.loss_models import DEFAULT_MODEL, MODELS
+from leverline.measure.losses import SIDES
+from leverline.model import RiskAppetite
+from leverline.model.appetite import SECONDS_PER_DAY
+from leverline.report import wording
+from leverline.report.content import (
+    BacktestContent,
+    BarSummary,
+    CoverageRow,
+    CrashBreach,
+    CrashDay,
+    MarginSeries,
+    MarketContent,
+    MethodPoint,
+    PooledRow,
+    ReportContent,
+    RequirementCurve,
+    Side,
+    Standing,
+    StressRow,
+    TailFit,
+    VolatilityPath,
+)
+from leverline.report.html import write_report as write_page
+
+CLUSTERED = 0.01
+"""Christoffersen's p-value below which the page says that breaches cluster."""
+
+_STANDING = {
+    "holds": Standing.HOLDS, "too few breaches": Standing.CAUTION, "too many breaches": Standing.FAILS,
+    "undecided": Standing.UNDECIDED,
+}
+
+
+def write_report(
+    path: Path, made: Calibration, bars: Bars, appetite: RiskAppetite, tested: BacktestResult | None,
+    methods: tuple[MethodScore, ...] = (),
+) -> None:
+    """Write the page for a calibration, with its evidence where a backtest was run."""
+    write_page(content_of(made, bars, appetite, tested, methods), path)
+
+
+def content_of(
+    made: Calibration, bars: Bars, appetite: RiskAppetite, tested: BacktestResult | None,
+    methods: tuple[MethodScore, ...] = (),
+) -> ReportContent:
+    """Everything on the page."""
+    return ReportContent(
+        title="Leverage limits: " + ", ".join(market.symbol for market in made.markets[:4])
+        + (f" and {len(made.markets) - 4} more" if len(made.markets) > 4 else ""),
+        book=made.book, appetite=appetite,
+        markets=tuple(_market(made, market, bars, tested) for market in made.markets),
+        backtest=None if tested is None else _backtest(tested, methods),
+        findings=bars.findings, notes=made.book.provenance.warnings)
+
+
+def _market(
+    made: Calibration, market: MarketCalibration, bars: Bars, tested: BacktestResult | None
+) -> MarketContent:
+    needs = market.requirement
+    shape = np.ones_like(needs.notional)
+    curve = RequirementCurve(
+        needs.notional, needs.initial_rate, needs.maintenance_rate,
+        (("loss quantile", needs.loss), ("slippage", needs.slippage), ("taker fee", needs.fee * shape)))
+    column, model = market.column, made.curves.forecasts[0].model
+    decays = model.decays_per_day or MODELS[DEFAULT_MODEL].decays_per_day
+    volatility = VolatilityPath(
+        made.panel.ts + made.panel.spacing_ns, made.sigma_per_day[:, column],
+        "mean of exponentially weighted variances, decay per day " + " and ".join(f"{d:g}" for d in decays))
+    return MarketContent(
+        market.symbol, curve, volatility, _tails(made, column),
+        () if tested is None else _series(tested, market.symbol), _bars(made, market, bars))
+
+
+def _tails(made: Calibration, column: int) -> tuple[TailFit, ...]:
+    """Residuals of the trailing window at the shortest horizon, and the tail fitted to them, in units of the loss."""
+    forecast, seconds = made.curves.forecasts[0], float(made.curves.horizon_s[0])
+    model, exceedance = forecast.model, forecast.exceedances[0]
+    window = slice(max(0, made.panel.ts.size - round(model.window_days * made.panel.bars_per_day)), None)
+    fits = []
+    for k, side in enumerate(SIDES):
+        residual = forecast.residual[window, column, k]
+        residual = residual[np.isfinite(residual)]
+        now = _scale_now(made, column, model.filtering, bool(model.decays_per_day))
+        quantile = float(forecast.quantile[-1, column, k, 0])
+        shape = float(forecast.shape[-1, column, k])
+        losses = residual * now
+        at = np.geomspace(exceedance / 20.0, model.threshold_share, 60)
+        fits.append(TailFit(
+            side="long" if side == "long" else "short", losses=losses,
+            fitted_loss=_fitted(losses, quantile, exceedance, shape, model.threshold_share, at),
+            fitted_exceedance=at if np.isfinite(shape) else np.empty(0), quantile=quantile, exceedance=exceedance,
+            unit=f"per margin period of {wording.span(seconds)}",
+            fit="generalised Pareto, probability-weighted moments, predictive" if model.tail == "gpd"
+            else "order statistics", threshold=float(np.quantile(losses, 1.0 - model.threshold_share)),
+            shape=shape if np.isfinite(shape) else None, loss_unit="of notional, at today's volatility",
+            as_percent=True))
+    return tuple(fits)
+
+
+def _scale_now(made: Calibration, column: int, filtering: float, filtered: bool) -> float:
+    """Today's power of volatility, by which residuals become losses of today."""
+    return float(made.curves.forecasts[0].volatility[-1, column] ** filtering) if filtered else 1.0
+
+
+def _fitted(
+    losses: FloatArray, quantile: float, exceedance: float, shape: float, share: float, at: FloatArray
+) -> FloatArray:
+    """Pareto losses at exceedance probabilities ``at``, through the threshold and the quantile that was used."""
+    if not np.isfinite(shape):
+        return np.empty(0)
+    threshold = float(np.quantile(losses, 1.0 - share))
+
+    def reach(p: FloatArray | float) -> FloatArray:
+        return np.asarray(np.expm1(-shape * np.log(np.asarray(p) / share)) / shape if shape else -np.log(p / share))
+
+    return np.asarray(threshold + (quantile - threshold) * reach(at) / reach(exceedance))
+
+
+def _series(tested: BacktestResult, symbol: str) -> tuple[MarginSeries, ...]:
+    """Aligned windows of one market: both layers at the loosest confidence, where breaches are many enough to see."""
+    out = []
+    for walk in tested.walks:
+        for (layer, confidence), scored in walk.scored.items():
+            if symbol not in scored.symbols or confidence != min(c for _, c in walk.scored):
+                continue
+            at, rows = scored.symbols.index(symbol), scored.offsets[0]
+            rows = rows[scored.observed[rows, at].any(axis=1)]
+            if not rows.size:
+                continue
+            closes = walk.panel.ts[rows] + walk.panel.spacing_ns
+            prices = walk.panel.close[rows][:, walk.panel.newest[symbol]]
+            out.append(MarginSeries(
+                "model" if layer == "model" else "book", confidence,
+                walk.losses.horizon_bars * walk.panel.spacing_s, closes, prices,
+                scored.margin[rows, at, 0], scored.margin[rows, at, 1], scored.loss[rows, at, 0],
+                scored.loss[rows, at, 1], scored.breach[rows, at, 0], scored.breach[rows, at, 1]))
+    return tuple(out)
+
+
+def _bars(made: Calibration, market: MarketCalibration, bars: Bars) -> BarSummary:
+    rows = bars.rows(market.symbol)
+    ts = bars.ts[rows]
+    expected = int(ts[-1] - ts[0]) // bars.spacing_ns + 1
+    return BarSummary(
+        bars=len(ts), first_ts=int(ts[0]), last_ts=int(ts[-1]), spacing_s=bars.spacing_s,
+        missing_bars=max(0, expected - len(ts)), masked_bars=int(bars.masked[rows].sum()),
+        relistings=int(bars.listing[rows].max()), close_only=bool(made.panel.close_only[market.column]),
+        has_volume=market.measures.has_volume)
+
+
+def _backtest(tested: BacktestResult, methods: tuple[MethodScore, ...]) -> BacktestContent:
+    walk: Walk = tested.walks[0]
+    scored = next(iter(walk.scored.values()))
+    opened = np.flatnonzero(scored.observed.any(axis=(1, 2)))
+    closes = walk.panel.ts + walk.panel.spacing_ns
+    refits = np.diff(closes[walk.forecast.refits])
+    every = float(np.median(refits)) / NS_PER_S if refits.size else walk.panel.spacing_s
+    return BacktestContent(
+        method=tested.method, start_ts=int(closes[opened[0]]), end_ts=int(closes[opened[-1]]),
+        refit="every day" if every == SECONDS_PER_DAY else f"every {wording.span(every)}", rows=tuple(_row(row) for row in tested.results),
+        survivorship=tested.survivorship,
+        pooled=tuple(
+            PooledRow("model" if p.layer == "model" else "book", p.confidence, p.horizon_s, p.rate,
+                      p.interval[0] if p.interval else None, p.interval[1] if p.interval else None,
+                      p.rate_top_volatility_decile)
+            for p in tested.pooled if p.rate is not None),
+        stress=tuple(_stress(tested)), crash_days=tuple(_crashes(tested)),
+        methods=tuple(
+            MethodPoint(m.method, m.confidence, m.horizon_s, m.rate, m.mean_margin, m.rise_5, m.quantile_score,
+                        m.in_set, m.method == DEFAULT_MODEL) for m in methods),
+        skipped=tested.skipped)
+
+
+def _row(row: EvidenceRow) -> CoverageRow:
+    """A row and its standing: a model whose count holds but whose breaches come in clusters holds with a reservation."""
+    clusters = row.verdict == "holds" and row.layer == "model" and (row.christoffersen_p or 1.0) < CLUSTERED
+    return CoverageRow(
+        row.symbol, _side(row.side), "model" if row.layer == "model" else "book", row.confidence, row.horizon_s,
+        row.observations, row.exceedances, row.band_low, row.band_high, row.kupiec_p, row.christoffersen_p, row.dq_p,
+        row.mean_margin, row.peak_margin, row.peak_to_trough, row.max_increase_5, row.quantile_score,
+        "clustered" if clusters else row.verdict,
+        Standing.CAUTION if clusters else _STANDING[row.verdict])
+
+
+def _side(name: str) -> Side:
+    return "long" if name == "long" else "short"
+
+
+def _stress(tested: BacktestResult) -> list[StressRow]:
+    from leverline.evidence.stress_windows import STRESS_WINDOWS
+
+    day_ns = 86_400 * NS_PER_S
+    spans = {w.name: (w.days[0] * day_ns, (w.days[1] + 1) * day_ns) for w in STRESS_WINDOWS}
+    return [
+        StressRow(s.window, *spans[s.window], "model" if s.layer == "model" else "book", s.confidence, s.horizon_s,
+                  s.observations, s.exceedances) for s in tested.stress
+    ]
+
+
+def _crashes(tested: BacktestResult) -> list[CrashDay]:
+    return [
+        CrashDay(int(np.datetime64(day.date, "ns").astype(np.int64)),
+                 tuple(CrashBreach(b.symbol, _side(b.side), b.loss, b.margin) for b in day.breaches),
+                 day.markets_observed, "model" if day.layer == "model" else "book", day.confidence, day.horizon_s,
+                 day.name) for day in tested.crash_days
+    ]

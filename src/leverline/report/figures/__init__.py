@@ -1,0 +1,59 @@
+"""All figures, and the only place that draws. Each function takes what :mod:`leverline.report.content` holds.
+
+Figures are drawn in the light colours of :mod:`leverline.report.theme`. Nothing is said by colour alone: long is a
+solid line and a triangle that points down (the price falls), short is dashed and points up. Rates are drawn in percent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from leverline.report.content import (
+    CrashDay,
+    MarginSeries,
+    MethodPoint,
+    RequirementCurve,
+    TailFit,
+    VolatilityPath,
+)
+from leverline.report.figures.comparison import crashes, methods
+from leverline.report.figures.drawing import POINTS
+from leverline.report.figures.limits import requirement, requirement_parts
+from leverline.report.figures.series import BREACH_SYMBOL, coverage, largest_rise, margins
+from leverline.report.figures.tails import tail, volatility
+
+__all__ = [
+    "BREACH_SYMBOL",
+    "POINTS",
+    "coverage",
+    "crashes",
+    "largest_rise",
+    "margins",
+    "methods",
+    "requirement",
+    "requirement_parts",
+    "show",
+    "tail",
+    "volatility",
+]
+
+
+def show(thing: object) -> go.Figure:
+    """Draw a curve, a tail, a path, a series, methods or crash days; several tails, methods or days as a sequence."""
+    many = tuple(thing) if isinstance(thing, Sequence) else (thing,)
+    match many:
+        case (RequirementCurve() as curve,):
+            return requirement(curve, ())
+        case (VolatilityPath() as path,):
+            return volatility(path)
+        case (MarginSeries() as series,):
+            return coverage(series)
+        case (TailFit(), *_):
+            return tail(many)
+        case (MethodPoint(), *_):
+            return methods(many)
+        case (CrashDay(), *_):
+            return crashes(many)
+    raise TypeError(f"there is no figure of {type(thing).__name__}")
