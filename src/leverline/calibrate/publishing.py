@@ -63,7 +63,7 @@ def _running_peak(quantile: FloatArray) -> FloatArray:
 def refit_rows(panel: Panel, refit_s: float) -> IntArray:
     """Rows at whose close a recalibration falls: closes on the UTC grid of ``refit_s`` seconds."""
     closes = panel.ts + panel.spacing_ns
-    step = round(refit_s * 1_000_000_000)
+    step = max(1, round(refit_s * 1_000_000_000))
     due = closes // step
     first = np.r_[True, due[1:] != due[:-1]]
     return np.flatnonzero(first).astype(np.int64)

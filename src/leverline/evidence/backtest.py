@@ -24,6 +24,7 @@ from leverline.measure.loss_models import (
     CONDITIONING_DECAY,
     DEFAULT_MODEL,
     MIN_HISTORY_DAYS,
+    WARMUP_DAYS,
     Forecast,
     LossModel,
     daily_volatility,
@@ -56,6 +57,8 @@ class BacktestPlan:
         """Refuse what cannot be meant."""
         for confidence in self.confidences:
             require(0.9 <= confidence < 1.0, "a confidence lies in [0.9, 1)", got=confidence)
+        for given in (self.horizons_s, self.confidences):
+            require(0 < len(given) == len(set(given)), "horizons and confidences are given once each", got=given)
         require(self.refit_s > 0, "--refit is positive", got=self.refit_s)
         if self.start_ns is not None and self.end_ns is not None and self.start_ns >= self.end_ns:
             raise UsageError("--start lies before --end")
@@ -167,7 +170,12 @@ def _skipped(walks: tuple[Walk, ...]) -> tuple[tuple[str, str], ...]:
     for column, symbol in enumerate(panel.symbols):
         bars = int(np.isfinite(panel.close[:, column]).sum())
         days[symbol] = max(days[symbol], bars * panel.spacing_ns / NS_PER_S / SECONDS_PER_DAY)
-    return tuple(
-        (symbol, f"{days[symbol]:.0f} days of bars, {MIN_HISTORY_DAYS} are needed before the first scored window")
-        for symbol, scored_once in seen.items() if not scored_once
-    )
+    needed = MIN_HISTORY_DAYS + (WARMUP_DAYS if walks[0].forecast.model.decays_per_day else 0)
+    return tuple((symbol, _reason(days[symbol], needed)) for symbol, scored_once in seen.items() if not scored_once)
+
+
+def _reason(days: float, needed: int) -> str:
+    """Why a market with ``days`` of bars has no scored window."""
+    if days <= needed:
+        return f"{days:.0f} days of bars, more than {needed} are needed before the first scored window"
+    return f"{days:.0f} days of bars, but none of its windows in the scored span has both a margin and an end"

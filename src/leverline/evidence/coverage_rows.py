@@ -65,7 +65,6 @@ class PooledRow:
     rate_top_volatility_decile: float | None
     mean_margin: float | None
     quantile_score: float | None
-    median_max_increase_5: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON fields."""
@@ -92,7 +91,7 @@ class StressRow:
 def coverage_rows(
     scored: Scored, layer: str, confidence: float, horizon_s: float, refits: IntArray, left_out: set[str]
 ) -> list[CoverageRow]:
-    """One row a market and side, in the input's order."""
+    """One row a market and side, in the input's order; a market without a window at this horizon has nulls."""
     n_symbols = len(scored.symbols)
     flat = (scored.loss.shape[0], 2 * n_symbols)
     breach, observed = scored.breach.reshape(flat), scored.observed.reshape(flat)
@@ -111,12 +110,13 @@ def coverage_rows(
     rows = []
     for k in range(flat[1]):
         symbol, side = scored.symbols[k // 2], SIDES[k % 2]
-        if symbol in left_out or counted[k] == 0:
+        if symbol in left_out:
             continue
+        peak = np.max(margin[:, k], where=observed[:, k], initial=-np.inf)
         rows.append(CoverageRow(
             symbol, side, layer, confidence, horizon_s, int(counted[k]), round(float(exceedances[k]), 4),
             int(low[k]), int(high[k]), _known(uncond[k]), _known(cond[k]), _known(dq[k]), _known(means[k]),
-            _known(np.nanmax(margin[:, k])), _known(ratio[k]), _known(increase[k]), _known(scores[k]),
+            _known(peak), _known(ratio[k]), _known(increase[k]), _known(scores[k]),
             verdict(layer, exceedances[k], counted[k] * p, int(low[k]), int(high[k]))))
     return rows
 

@@ -11,6 +11,7 @@ from leverline.calibrate.publishing import refit_rows
 from leverline.evidence.coverage_rows import by_date, in_band_share, top_volatility
 from leverline.evidence.scoring import Scored, in_force, score, scored_rows
 from leverline.ground.arrays import BoolArray, FloatArray
+from leverline.ground.errors import InsufficientDataError
 from leverline.ground.progress import track
 from leverline.market.bars import Panel
 from leverline.measure.comparison import mean_by_date, model_confidence_set
@@ -51,16 +52,20 @@ class MethodScore:
     in_set: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON fields."""
-        return asdict(self)
+        """As JSON fields; undefined is None."""
+        return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All models at one horizon; ``scored`` keeps each model's windows by (method, confidence)."""
+    """All models at one horizon.
+
+    ``severity`` has, by (method, confidence), loss over margin of the aligned windows, (n_windows, n_sides), NaN where
+    there is none: all that :meth:`perfect` needs, where whole paths would fill the memory.
+    """
 
     scores: tuple[MethodScore, ...]
-    scored: dict[tuple[str, float], Scored]
+    severity: dict[tuple[str, float], FloatArray]
 
     def of(self, method: str, confidence: float) -> MethodScore:
         """The score of one model at one confidence."""
@@ -68,9 +73,7 @@ class Comparison:
 
     def perfect(self, method: str, confidence: float, rng: np.random.Generator) -> PerfectModel:
         """In-band share of a perfect model whose markets surprise together as this method's do (aligned windows)."""
-        held = self.scored[method, confidence]
-        flat = np.where(held.observed, held.loss / held.margin, np.nan)[held.offsets[0]]
-        return simulate_perfect_model(flat.reshape(flat.shape[0], -1), held.exceedance, rng=rng,
+        return simulate_perfect_model(self.severity[method, confidence], 1.0 - confidence, rng=rng,
                                       min_observations=MIN_OBSERVATIONS)
 
 
@@ -82,22 +85,31 @@ def compare_methods(
     losses = worst_losses(panel, horizon_in_bars(horizon_s, panel), payoffs_of(panel))
     refits = refit_rows(panel, refit_s)
     exceedances = tuple(1.0 - c for c in confidences)
-    held = {}
-    for model in track(models, "comparing methods"):
-        forecast = walk_forward(panel, losses, model, refits, exceedances)
-        held[model.name] = in_force(forecast.quantile, refits, panel.ts.size)
-    everywhere = np.logical_and.reduce([np.isfinite(margin) for margin in held.values()])
+    asked = {model.name: walk_forward(panel, losses, model, refits, exceedances).quantile
+             for model in track(models, "comparing methods")}
+    everywhere = np.logical_and.reduce([np.isfinite(quantile) for quantile in asked.values()])
     first, last = scored_rows(panel, start_ns, end_ns)
     conditioning = daily_volatility(panel, (CONDITIONING_DECAY,))
     scores: list[MethodScore] = []
-    kept: dict[tuple[str, float], Scored] = {}
+    severity: dict[tuple[str, float], FloatArray] = {}
     for level, confidence in enumerate(confidences):
-        for name, margin in held.items():
-            common = np.where(everywhere[..., level], margin[..., level], np.nan)
-            kept[name, confidence] = score(panel, losses, common, exceedances[level], first, last)
-        scores += _rank(panel, {m.name: kept[m.name, confidence] for m in models}, confidence, horizon_s,
-                        conditioning, rng)
-    return Comparison(tuple(scores), kept)
+        scored = {}
+        for name, quantile in asked.items():
+            common = np.where(everywhere[..., level], quantile[..., level], np.nan)
+            held = in_force(common, refits, panel.ts.size)
+            scored[name] = score(panel, losses, held, exceedances[level], first, last)
+            severity[name, confidence] = _severity(scored[name])
+        scores += _rank(panel, scored, confidence, horizon_s, conditioning, rng)
+    return Comparison(tuple(scores), severity)
+
+
+def _severity(held: Scored) -> FloatArray:
+    """Loss over margin of the windows aligned with midnight, NaN where there is none or no margin."""
+    rows = held.offsets[0]
+    seen = held.observed[rows] & (held.margin[rows] > 0.0)
+    ratio: FloatArray = np.full(seen.shape, np.nan)
+    np.divide(held.loss[rows], held.margin[rows], out=ratio, where=seen)
+    return ratio.reshape(rows.size, -1)
 
 
 def _rank(
@@ -107,6 +119,8 @@ def _rank(
     """Score each model and run the model confidence set over dates."""
     one = next(iter(scored.values()))
     observed, rows = one.observed, np.concatenate(one.offsets)
+    if not observed[rows].any():
+        raise InsufficientDataError("no window has a margin of every method", remedy="give a longer history")
     seen = observed[rows]
     dates = np.broadcast_to(one.dates[rows][:, None, None], seen.shape)[seen]
     pinball = np.column_stack([

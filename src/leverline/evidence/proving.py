@@ -26,11 +26,10 @@ def prove_book(
     spacing = bars.spacing_s
     fixed = appetite.margin_period.detection_s + appetite.margin_period.oracle_delay_s
     horizon_s = max(1, round(fixed / spacing)) * spacing
-    own = 1.0 - appetite.confidence.exceedance_per_margin_period(horizon_s)
-    confidences = (round(own, 9),) if own <= LOOSEST else (LOOSEST, round(own, 9))
-    as_of_ns = round(made.book.as_of.timestamp() * 1e9)
-    known = bars.until(as_of_ns).select([market.symbol for market in made.markets])
+    own = round(1.0 - appetite.confidence.exceedance_per_margin_period(horizon_s), 9)
+    confidences = (own,) if own <= LOOSEST else (LOOSEST, own)
+    known = bars.until(made.as_of_ns).select([market.symbol for market in made.markets])
     plan = BacktestPlan(horizons_s=(horizon_s,), confidences=confidences, start_ns=start_ns, method=method)
     provenance = provenance_of(
-        known, appetite, as_of_ns, {"loss_model": asdict(loss_model(method)), "plan": asdict(plan)}, seed=SEED)
+        known, appetite, made.as_of_ns, {"loss_model": asdict(loss_model(method)), "plan": asdict(plan)}, seed=SEED)
     return backtest(known, appetite, plan, provenance)

@@ -12,7 +12,7 @@ from leverline.market.bars import Panel
 from leverline.measure.losses import Losses
 
 MAX_OFFSETS = 24
-"""Start offsets averaged over; where a horizon has more bars, this many evenly spaced ones."""
+"""Most start offsets averaged over; where a horizon has more bars, every second (third, ...) of them."""
 NS_PER_DAY = 86_400_000_000_000
 
 

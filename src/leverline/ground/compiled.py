@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from leverline.ground.errors import LeverlineError
 from leverline.ground.files import cache_directory
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -18,15 +19,14 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def _choose_cache() -> bool:
     """Point numba at a writable cache directory; False where there is none."""
-    if "NUMBA_CACHE_DIR" not in os.environ:
-        os.environ["NUMBA_CACHE_DIR"] = str(cache_directory() / "numba")
-    directory = os.environ["NUMBA_CACHE_DIR"]
     try:
+        directory = os.environ.get("NUMBA_CACHE_DIR") or str(cache_directory() / "numba")
+        os.environ["NUMBA_CACHE_DIR"] = directory
         os.makedirs(directory, exist_ok=True)  # noqa: PTH103 - before any import of ours that may fail
         with tempfile.TemporaryFile(dir=directory):
             return True
-    except OSError:
-        warnings.warn(f"{directory} cannot be written: kernels are compiled anew in every process", stacklevel=2)
+    except (OSError, LeverlineError) as error:
+        warnings.warn(f"kernels are compiled anew in every process: {error}", stacklevel=2)
         return False
 
 

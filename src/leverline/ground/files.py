@@ -49,7 +49,13 @@ def cache_directory() -> Path:
     override = os.environ.get("LEVERLINE_CACHE")
     if override:
         return Path(override)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "leverline"
+    shared = os.environ.get("XDG_CACHE_HOME")
+    if shared:
+        return Path(shared) / "leverline"
+    try:
+        return Path.home() / ".cache" / "leverline"
+    except RuntimeError as error:  # a user without an entry and without HOME, as containers have
+        raise LeverlineError("this user has no home directory", remedy="set LEVERLINE_CACHE") from error
 
 
 def _umask() -> int:

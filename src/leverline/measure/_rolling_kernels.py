@@ -27,8 +27,9 @@ def rolling_top(
     ``values`` (n,) in time order, NaN where there is none; ``order`` their indices from largest to smallest, NaN
     last; ``known`` (n,) the row at which each becomes known, never falling. The window of refit row ``r`` holds the
     values known by ``r`` whose row is later than ``r - window``. Columns: count; threshold, the value that a
-    ``share`` of the window exceeds; first two probability-weighted moments of the excesses over it; for each
-    exceedance probability the order-statistic quantile and the mean of the values at or beyond it.
+    ``share`` of the window exceeds; mean excess over it, and the same weighted by the share of excesses above each
+    (plotting positions of Hosking and Wallis 1987, as in :func:`leverline.measure.gpd.gpd_pwm`); for each exceedance
+    probability the order-statistic quantile and the mean of the values at or beyond it.
     """
     n, n_levels = values.size, exceedances.size
     rank = np.empty(n, np.int64)
@@ -75,8 +76,9 @@ def _describe_top(
     for k in range(excesses):
         excess = top[k] - threshold
         mean += excess
-        weighted += excess * (k + 0.65)
-    out[THRESHOLD], out[MEAN_EXCESS], out[WEIGHTED_EXCESS] = threshold, mean / excesses, weighted / (excesses * excesses)
+        weighted += excess * (k + 0.35)
+    out[THRESHOLD], out[MEAN_EXCESS] = threshold, mean / excesses
+    out[WEIGHTED_EXCESS] = weighted / (excesses * excesses)
     for level in range(n_levels):
         place = exceedances[level] * (count + 1) - 1.0
         whole = min(max(int(np.floor(place)), 0), wanted - 2)
@@ -104,7 +106,7 @@ def window_top_readable(
     excess = descending[:excesses] - descending[excesses]
     out[THRESHOLD] = descending[excesses]
     out[MEAN_EXCESS] = excess.mean()
-    out[WEIGHTED_EXCESS] = (excess * (np.arange(excesses) + 0.65) / excesses).mean()
+    out[WEIGHTED_EXCESS] = (excess * (np.arange(excesses) + 0.35) / excesses).mean()
     place = np.clip(exceedances * (count + 1) - 1.0, 0.0, excesses)
     out[FIRST_LEVEL : FIRST_LEVEL + exceedances.size] = np.interp(place, np.arange(excesses + 1),
                                                                  descending[: excesses + 1])

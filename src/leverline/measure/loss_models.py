@@ -143,7 +143,8 @@ def walk_forward(
     n_refits, n_listings, levels = refits.size, len(panel.symbols), np.asarray(exceedances)
     if model.decays_per_day:
         per_day = daily_volatility(panel, model.decays_per_day)
-        scale = per_day**model.filtering
+        # a price that never moved says nothing of its risk: no residual and no margin, rather than a margin of zero
+        scale = np.where(per_day > 0.0, per_day**model.filtering, np.nan)
         volatility = per_day[refits]
     else:
         scale = np.ones_like(panel.close)
@@ -176,6 +177,9 @@ def _rolling_tail(
     """Order statistics and threshold moments of every trailing window, then the model's tail."""
     window = round(model.window_days * panel.bars_per_day)
     min_count = round(MIN_HISTORY_DAYS * panel.bars_per_day)
+    require(window - losses.horizon_bars >= min_count,
+            f"a look-back holds {MIN_HISTORY_DAYS} days of completed windows", got=f"{model.window_days} days",
+            remedy="choose a longer look-back or a shorter horizon")
     share = model.threshold_share if model.tail == "gpd" else min(1.0, 1.5 * float(levels.max()))
     top = np.empty((refits.size, len(panel.symbols), 2, FIRST_LEVEL + 2 * levels.size))
     for j in range(len(panel.symbols)):

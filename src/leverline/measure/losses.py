@@ -48,7 +48,9 @@ def worst_losses(panel: Panel, horizon_bars: int, payoffs: tuple[Payoff, ...] | 
     With opening price :math:`P_0` and extremes :math:`P_-, P_+` of the path (lows and highs where known, closes
     otherwise) a linear contract loses :math:`1 - P_-/P_0` long and :math:`P_+/P_0 - 1` short per unit of opening
     notional, an inverse contract :math:`P_0/P_- - 1` and :math:`1 - P_0/P_+` per unit of opening value in the base
-    asset. A halt inside or after the window is scored at the first price after it.
+    asset. A window without a single
+    bar, opened just before a halt, is scored at the first price after the halt: every move across a gap is scored by
+    the window that opened right before it.
 
     ``payoffs`` has one entry a column, linear by default.
     """
@@ -82,7 +84,7 @@ def horizon_in_bars(horizon_s: float, panel: Panel) -> int:
     if bars < 1.0:
         raise InsufficientDataError(
             f"a horizon of {horizon_s:g} s is shorter than the bar spacing of {panel.spacing_s:g} s",
-            remedy="give finer bars, a longer horizon, or name a scaling method with --scale",
+            remedy="give finer bars or a longer horizon",
         )
     require(bars == round(bars), f"a horizon is a whole number of bars of {panel.spacing_s:g} s", got=horizon_s)
     return round(bars)

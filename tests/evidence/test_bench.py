@@ -1,0 +1,74 @@
+"""Benchmarks: their rows and the check that both sides computed the same. No timing is asserted."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from leverline.evidence.bench import run, walk_forward_bench
+from leverline.ground.arrays import FloatArray
+from leverline.ground.errors import UsageError
+
+KEYS = ["name", "value", "unit", "baseline", "ratio", "limit_fraction"]
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two markets over a little more than the history a model needs, each run timed once."""
+    monkeypatch.setattr(walk_forward_bench, "HOURS", 24 * 330)
+    monkeypatch.setattr(walk_forward_bench, "MARKETS", 2)
+    monkeypatch.setattr(run, "ROUNDS", 1)
+
+
+@pytest.mark.usefixtures("small")
+def test_rows_follow_the_contract() -> None:
+    """A dashboard of ratios would show two numbers under one name, or none."""
+    rows = run.run_benches([])
+    assert tuple(row.name for row in rows) == run.ROWS
+    assert len(set(run.ROWS)) == len(run.ROWS)
+    for row in rows:
+        assert list(row.to_dict()) == KEYS
+        assert math.isfinite(row.value)
+        assert row.value >= 0.0
+        assert row.unit
+        assert (row.ratio is None) == (row.baseline is None)
+    json.dumps([row.to_dict() for row in rows], allow_nan=False)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_faster_wrong_answer_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ratio of a thousand could be had by computing something else."""
+    right = walk_forward_bench.ours
+
+    def perturbed(given: walk_forward_bench.Setting) -> FloatArray:
+        return right(given) * (1.0 + 1e-8)
+
+    monkeypatch.setattr(walk_forward_bench, "ours", perturbed)
+    with pytest.raises(AssertionError, match="Not equal"):
+        run.run_benches(["walk-forward"])
+
+
+@pytest.mark.usefixtures("small")
+def test_both_sides_find_a_tail_in_the_same_windows() -> None:
+    """Arrays of NaN are equal too: the check above would hold for a bench that measures nothing."""
+    given = walk_forward_bench.setting()
+    ours = walk_forward_bench.ours(given)
+    found = walk_forward_bench.recalibrations(given, ours)
+    assert found == walk_forward_bench.recalibrations(given, walk_forward_bench.plain_loop(given))
+    days = 330 - 250 - 30 - 1  # history of losses, warm-up of volatility, the last loss a day late
+    assert found == pytest.approx(2 * 2 * days, abs=2 * 2)
+    assert np.isfinite(ours[0, 0, -1]).all()
+
+
+def test_a_name_selects_its_row_and_those_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``bench walk-forward`` would run for minutes, or leave out half of its rows."""
+    monkeypatch.setattr(run, "_help", lambda: [run.BenchRow("help", 0.1, "CPU s")])
+    monkeypatch.setattr(run, "_walk_forward", lambda: [run.BenchRow(n, 1.0, "s") for n in run.ROWS[:-1]])
+    assert [row.name for row in run.run_benches(["walk-forward"])] == list(run.ROWS[:-1])
+    assert [row.name for row in run.run_benches(["walk-forward-compile"])] == ["walk-forward-compile"]
+    assert [row.name for row in run.run_benches(["help"])] == ["help"]
+    with pytest.raises(UsageError, match="there is no bench"):
+        run.run_benches(["forward"])
