@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from leverline.calibrate.explaining import explain_instrument
-from leverline.calibrate.margin_period import LossCurves, check_scale, horizons_in_bars, loss_curves
+from leverline.calibrate.explaining import explain_instrument, tier_ends
+from leverline.calibrate.margin_period import SCALINGS, LossCurves, check_scale, horizons_s, loss_curves
 from leverline.calibrate.requirement import (
     MarketMeasures,
     PositionCap,
     Requirement,
+    longest_period_s,
     position_cap,
     requirement,
     sensitivities,
@@ -23,22 +24,26 @@ from leverline.calibrate.tracing import provenance_of
 from leverline.ground.arrays import FloatArray
 from leverline.ground.errors import InsufficientDataError
 from leverline.ground.progress import track
-from leverline.market.bars import NS_PER_S, Bars, Panel
+from leverline.market.bars import Bars, Panel
 from leverline.market.symbols import is_unified, parse_unified
-from leverline.market.times import iso
+from leverline.market.times import NS_PER_S, iso
 from leverline.measure.impact import stressed_volume
 from leverline.measure.loss_models import (
     DEFAULT_MODEL,
     MIN_HISTORY_DAYS,
+    WARMUP_DAYS,
     LossModel,
     daily_volatility,
     loss_model,
 )
 from leverline.model import Explanation, InstrumentLimits, LimitBook, Payoff, RiskAppetite
+from leverline.model.appetite import SECONDS_PER_DAY
 from leverline.model.limitbook import pointer
 
 STALE_BARS = 3
 """A market whose newest bar is older than this many bars (and a day) at the as-of time is not quoted any more."""
+SMALLEST_CAP = 1.0
+"""Settlement currency: a market in which no larger position could be closed is dust, and no limit is set for it."""
 LOOKBACK_DAYS = 365
 """Days over which volume and volatility are stressed: long enough for a bad month, short enough for today's market."""
 
@@ -65,6 +70,7 @@ class Calibration:
     panel: Panel
     curves: LossCurves
     sigma_per_day: FloatArray  # (n_bars, n_listings), forecast known at each bar's close
+    as_of_ns: int
 
 
 def calibrate_book(
@@ -98,20 +104,21 @@ def calibrate_book(
                 reason = str(error)
             else:
                 markets.append(market)
-                moves = sensitivities(market.measures, appetite, _tier_ends(market))
+                ends = tier_ends(market.limits, market.requirement)
                 explanations |= explain_instrument(
-                    pointer("instruments", symbol), market.limits, market.requirement, market.cap, moves)
+                    pointer("instruments", symbol), market.limits, market.requirement, market.cap,
+                    sensitivities(market.measures, appetite, ends), appetite)
         if reason is not None:
             skipped.append((symbol, reason))
     if not markets:
         raise InsufficientDataError(f"no market can be calibrated: {skipped[0][0]}: {skipped[0][1]}",
                                     remedy="give longer or newer bars, or another --as-of")
-    warnings = _warnings(known, panel, markets, scale, skipped)
+    warnings = _warnings(known, panel, markets, appetite, scale, skipped)
     book = LimitBook.of(
-        as_of=datetime.fromtimestamp(as_of / NS_PER_S, UTC), settlement=appetite.settlement,
+        as_of=_instant(as_of), settlement=appetite.settlement,
         instruments={m.symbol: m.limits for m in markets}, explanations=explanations,
         provenance=provenance_of(known, appetite, as_of, {"loss_model": asdict(model), "scale": scale}, warnings))
-    return Calibration(book, tuple(markets), tuple(skipped), panel, measured.curves, measured.sigma)
+    return Calibration(book, tuple(markets), tuple(skipped), panel, measured.curves, measured.sigma, as_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +143,22 @@ def _measure(panel: Panel, appetite: RiskAppetite, model: LossModel, scale: str 
     stressed = np.full(sigma.shape[1], np.nan)
     for column in np.flatnonzero(np.isfinite(sigma[recent]).any(axis=0)):
         stressed[column] = np.nanquantile(sigma[recent, column], 1.0 - quantile)
-    fixed = period.detection_s + period.oracle_delay_s
-    longest = fixed + (period.max_liquidation_s if np.isfinite(volume).any() else 0.0)
-    horizons = horizons_in_bars(fixed, longest, panel, scale)
-    initial = appetite.initial
-    reaction_horizons = horizons_in_bars(initial.reaction_s, initial.reaction_s, panel, scale)
-    reaction = loss_curves(panel, reaction_horizons, appetite, model, scale,
-                           fixed_exceedance=1.0 - initial.reaction_confidence)
-    at_reaction = [reaction.of(j).at(np.array([initial.reaction_s]))[0] for j in range(len(panel.symbols))]
+    longest = longest_period_s(appetite, with_volume=bool(np.isfinite(volume).any()))
+    horizons = horizons_s(period.detection_s + period.oracle_delay_s, longest, panel, scale)
     return _Measured(
         loss_curves(panel, horizons, appetite, model, scale),
         loss_curves(panel, horizons, appetite, model, scale, exceedance_factor=0.5),
-        np.array(at_reaction), sigma, stressed, volume)
+        _reaction_losses(panel, appetite, model, scale), sigma, stressed, volume)
+
+
+def _reaction_losses(panel: Panel, appetite: RiskAppetite, model: LossModel, scale: str | None) -> FloatArray:
+    """Loss quantile over the trader's reaction time, (n_listings, 2); zero where no time is given."""
+    seconds = appetite.initial.reaction_s
+    if not seconds:
+        return np.zeros((len(panel.symbols), 2))
+    curves = loss_curves(panel, horizons_s(seconds, seconds, panel, scale, "the reaction time"), appetite, model, scale,
+                         fixed_exceedance=1.0 - appetite.initial.reaction_confidence)
+    return np.array([curves.of(j).at(np.array([seconds]))[0] for j in range(len(panel.symbols))])
 
 
 def _unusable(panel: Panel, measured: _Measured, column: int, as_of: int) -> str | None:
@@ -159,9 +170,15 @@ def _unusable(panel: Panel, measured: _Measured, column: int, as_of: int) -> str
     allowed = max(STALE_BARS * panel.spacing_ns, 86_400 * NS_PER_S)
     if as_of - last > allowed:
         return f"stale: the newest bar closed at {iso(last)}, the book is as of {iso(as_of)}"
-    if not np.isfinite(measured.curves.quantile[:, column]).all():
-        return f"{seen.size / panel.bars_per_day:.0f} days of bars since its listing, {MIN_HISTORY_DAYS} are needed"
-    return None
+    sound = all(np.isfinite(at[..., column, :]).all() for at in (
+        measured.curves.quantile, measured.halved.quantile, measured.reaction))
+    days = seen.size / panel.bars_per_day
+    filtered = measured.curves.forecasts[0].model.decays_per_day
+    longest_days = float(measured.curves.horizon_s[-1]) / SECONDS_PER_DAY
+    needed = MIN_HISTORY_DAYS + (WARMUP_DAYS if filtered else 0) + longest_days
+    if not sound and days <= needed:
+        return f"{days:.0f} days of bars since its listing, more than {needed:.0f} are needed"
+    return None if sound else "one side hardly ever lost, so its tail cannot be measured"
 
 
 def _calibrate_market(
@@ -173,6 +190,8 @@ def _calibrate_market(
         reaction=measured.reaction[column], sigma_per_day=float(measured.stressed_sigma[column]),
         volume_per_day=float(measured.stressed_volume[column]), filtering=model.filtering)
     cap = position_cap(measures, appetite)
+    if cap is not None and cap.notional < SMALLEST_CAP:
+        raise InsufficientDataError(f"too little is traded: the position cap would be {cap.notional:.2g}")
     grid = size_grid(cap)
     needs = requirement(measures, appetite, grid)
     tiers = fit_tiers(grid, needs.maintenance_rate * grid, needs.initial_rate * grid,
@@ -183,30 +202,35 @@ def _calibrate_market(
     instrument = parse_unified(symbol) if is_unified(symbol) else None
     limits = InstrumentLimits(
         kind=instrument.kind if instrument else None, payoff=instrument.payoff if instrument else Payoff.LINEAR,
-        tiers=tiers, binding_side="long" if needs.binding_side == "long" else "short",
+        tiers=tiers, binding_side="long" if needs.binding_side_at(grid[0]) == "long" else "short",
         position_cap=tiers[-1].notional_cap, fees={"taker": appetite.costs.taker_fee_rate})
     return MarketCalibration(symbol, column, measures, needs, cap, limits)
 
 
-def _tier_ends(market: MarketCalibration) -> FloatArray:
-    """Size at which each tier's numbers are explained: its cap, or the end of the grid where it is open."""
-    end = float(market.requirement.notional[-1])
-    return np.array([end if t.notional_cap is None else t.notional_cap / 1e6 for t in market.limits.tiers])
+def _instant(ns: int) -> datetime:
+    """The same time to the microsecond, without a detour through floating point."""
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=ns // 1_000)
 
 
 def _warnings(
-    bars: Bars, panel: Panel, markets: list[MarketCalibration], scale: str | None, skipped: list[tuple[str, str]]
+    bars: Bars, panel: Panel, markets: list[MarketCalibration], appetite: RiskAppetite, scale: str | None,
+    skipped: list[tuple[str, str]],
 ) -> tuple[str, ...]:
     """Everything a reader of the book should know before trusting it."""
     out = list(bars.warnings)
     closes = [m.symbol for m in markets if panel.close_only[m.column]]
     dry = [m.symbol for m in markets if not m.measures.has_volume]
+    period = appetite.margin_period
+    spans = (("the margin period", period.detection_s + period.oracle_delay_s),
+             ("the reaction time", appetite.initial.reaction_s))
+    shorter = [what for what, seconds in spans if seconds < panel.spacing_s]
     if closes:
         out.append(f"{_names(closes)}: bars carry closes only, so the worst price inside a bar is not seen")
     if dry:
         out.append(f"{_names(dry)}: no volume, so no liquidity term, no position cap, and one rate for all sizes")
-    if scale:
-        out.append(f"the margin period is shorter than a bar; losses were scaled by {scale}")
+    if shorter and scale is not None:
+        out.append(f"shorter than a bar: {' and '.join(shorter)}; losses were scaled by {scale}: {SCALINGS[scale]}; "
+                   "a backtest scores whole bars and does not test the scaling")
     if skipped:
         total = len(skipped) + len(markets)
         out.append(f"{len(skipped)} of {total} markets were left out: {_names([s for s, _ in skipped])}")

@@ -21,12 +21,16 @@ from leverline.model.appetite import SECONDS_PER_DAY, RiskAppetite
 
 Scaling = Literal["sqrt-time", "one-bar"]
 SCALINGS: dict[str, str] = {
-    "sqrt-time": "losses over less than a bar are the bar's, scaled by the square root of time: right for a diffusion, "
-    "too small where prices jump",
+    "sqrt-time": "losses over less than a bar are distributed as the bar's, scaled by the square root of time, and "
+    "taken at the exceedance the shorter period allows: right for a diffusion, too small where prices jump",
     "one-bar": "losses over less than a bar are taken to be the bar's: an upper bound",
 }
 HORIZONS = 6
 """Horizons at which losses are measured; between them the quantile is linear in the square root of time."""
+HORIZONS_BELOW_A_BAR = 3
+"""Horizons at which a bar's losses are scaled down, where that was asked for."""
+SHORTEST_SHARE_OF_A_BAR = 1e-4
+"""Below this share of a bar no further exceedance is read off it; the quantile goes on with the square root of time."""
 
 
 def margin_period_s(notional: FloatArray, appetite: RiskAppetite, volume_per_day: float) -> FloatArray:
@@ -67,8 +71,12 @@ class LossCurve:
         return out
 
 
-def horizons_in_bars(shortest_s: float, longest_s: float, panel: Panel, scale: str | None) -> IntArray:
-    """Whole bars at which losses are measured, from the shortest margin period to the longest.
+def horizons_s(
+    shortest_s: float, longest_s: float, panel: Panel, scale: str | None, what: str = "the margin period"
+) -> FloatArray:
+    """Seconds at which losses are measured, rising, from the shortest margin period to the longest.
+
+    Whole bars; under ``sqrt-time`` also fractions of the first one. ``what`` names the period in an error.
 
     Raises
     ------
@@ -78,22 +86,32 @@ def horizons_in_bars(shortest_s: float, longest_s: float, panel: Panel, scale: s
     spacing = panel.spacing_s
     if shortest_s < spacing and scale is None:
         raise InsufficientDataError(
-            f"the margin period is {shortest_s:g} s, bars are {spacing:g} s apart",
+            f"{what} is {shortest_s:g} s, bars are {spacing:g} s apart",
             remedy=f"give finer bars, or name a method: --scale {' | --scale '.join(SCALINGS)}",
         )
     low = max(1, int(shortest_s // spacing))
     high = max(low, int(-(-longest_s // spacing)))
-    return np.unique(np.round(np.geomspace(low, high, HORIZONS)).astype(np.int64))
+    whole = np.unique(np.round(np.geomspace(low, high, HORIZONS))) * spacing
+    if scale != "sqrt-time" or shortest_s >= spacing:
+        return np.asarray(whole, np.float64)
+    shortest = max(shortest_s, SHORTEST_SHARE_OF_A_BAR * spacing)
+    if longest_s <= shortest:
+        return np.array([shortest])
+    return np.concatenate([np.geomspace(shortest, spacing, HORIZONS_BELOW_A_BAR + 1)[:-1], whole])
 
 
 @dataclass(frozen=True, slots=True)
 class LossCurves:
-    """Loss quantiles of every listing at a set of horizons, as of one row, and the forecasts they came from."""
+    """Loss quantiles of every listing at a set of horizons, as of one row, and the forecasts they came from.
+
+    A forecast speaks of whole bars; its losses times ``time_factor`` are those of the horizon.
+    """
 
     horizon_s: FloatArray  # (k,)
     quantile: FloatArray  # (k, n_listings, 2)
     scale: str | None
     forecasts: tuple[Forecast, ...]  # one a horizon
+    time_factor: FloatArray  # (k,), below 1 where a bar's losses were scaled down
 
     def of(self, column: int) -> LossCurve:
         """The curve of one listing."""
@@ -101,26 +119,26 @@ class LossCurves:
 
 
 def loss_curves(
-    panel: Panel, horizons: IntArray, appetite: RiskAppetite, model: LossModel, scale: str | None,
+    panel: Panel, horizons: FloatArray, appetite: RiskAppetite, model: LossModel, scale: str | None,
     exceedance_factor: float = 1.0, fixed_exceedance: float | None = None,
 ) -> LossCurves:
-    """Loss quantiles as of the panel's last row at each horizon.
+    """Loss quantiles as of the panel's last row at each of ``horizons``, seconds, shape (k,).
 
     The allowed exceedance of a horizon comes from the appetite's confidence and its unit, times
-    ``exceedance_factor``, or is ``fixed_exceedance`` per horizon.
+    ``exceedance_factor``, or is ``fixed_exceedance`` per horizon. A horizon below a bar uses the bar's losses at its
+    *own* exceedance, since a day holds more of the shorter periods, times the square root of its share of the bar.
     """
-    last = np.array([panel.ts.size - 1])
+    tools = appetite.anti_procyclicality
+    refits = _peak_refits(panel) if tools.buffer or tools.stress_weight else np.array([panel.ts.size - 1])
+    factors = np.sqrt(np.minimum(horizons / panel.spacing_s, 1.0))
     forecasts, quantiles = [], []
-    for bars in horizons:
-        seconds = float(bars) * panel.spacing_s
+    for seconds, factor in zip(horizons.tolist(), factors, strict=True):
         allowed = fixed_exceedance or appetite.confidence.exceedance_per_margin_period(seconds)
-        losses = worst_losses(panel, int(bars), payoffs_of(panel))
-        tools = appetite.anti_procyclicality
-        refits = _peak_refits(panel) if tools.buffer or tools.stress_weight else last
+        losses = worst_losses(panel, max(1, round(seconds / panel.spacing_s)), payoffs_of(panel))
         forecast = walk_forward(panel, losses, model, refits, (allowed * exceedance_factor,))
         forecasts.append(forecast)
-        quantiles.append(steadied(forecast, panel, losses, tools)[-1, :, :, 0])
-    return LossCurves(horizons.astype(np.float64) * panel.spacing_s, np.array(quantiles), scale, tuple(forecasts))
+        quantiles.append(factor * steadied(forecast, panel, losses, tools)[-1, :, :, 0])
+    return LossCurves(horizons, np.array(quantiles), scale, tuple(forecasts), factors)
 
 
 def _peak_refits(panel: Panel) -> IntArray:

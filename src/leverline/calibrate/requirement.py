@@ -24,6 +24,8 @@ SMALLEST_NOTIONAL = 1_000.0
 """Settlement currency; the requirement of smaller positions is that of this one, to far less than a rounding step."""
 UNCAPPED_NOTIONAL = 1e9
 """Where no volume is known a requirement does not depend on size; the grid ends here and the cap is left open."""
+BUMP = 0.1
+"""Relative move of a driver in a sensitivity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,22 @@ class Requirement:
     """Requirement rates of one market over a grid of sizes, each of shape (n,); amounts are rate x notional."""
 
     notional: FloatArray
-    loss: FloatArray
+    loss_by_side: FloatArray  # (n, 2), long then short
     slippage: FloatArray
     fee: float
     floor: float
     reaction: float
-    binding_side: str  # at the smallest size
     margin_period_s: FloatArray
+
+    @property
+    def loss(self) -> FloatArray:
+        """Loss quantile of the larger side at each size, never falling with size."""
+        return np.maximum.accumulate(self.loss_by_side.max(axis=1))
+
+    def binding_side_at(self, notional: float) -> str:
+        """The side with the larger loss quantile for a position of ``notional``; it can change with size."""
+        long, short = (float(np.interp(notional, self.notional, side)) for side in self.loss_by_side.T)
+        return SIDES[int(short > long)]
 
     @property
     def maintenance_rate(self) -> FloatArray:
@@ -107,16 +118,21 @@ def size_grid(cap: PositionCap | None) -> FloatArray:
 def requirement(market: MarketMeasures, appetite: RiskAppetite, notional: FloatArray) -> Requirement:
     """Rates at each of ``notional`` (n,), settlement currency, the larger of both sides."""
     period = margin_period_s(notional, appetite, market.volume_per_day)
-    by_side = market.losses.at(period)
     slippage = np.zeros_like(notional)
     if market.has_volume and appetite.costs.slippage_bearer == "venue":
         slippage = slippage_rate(notional, coefficient=appetite.costs.impact_coefficient,
                                  sigma_per_day=market.sigma_per_day, volume_per_day=market.volume_per_day)
     return Requirement(
-        notional=notional, loss=np.maximum.accumulate(by_side.max(axis=1)), slippage=slippage,
+        notional=notional, loss_by_side=market.losses.at(period), slippage=slippage,
         fee=appetite.costs.taker_fee_rate, floor=appetite.rounding.minimum_maintenance_rate,
-        reaction=float(market.reaction.max()),
-        binding_side=SIDES[int(by_side[0].argmax())], margin_period_s=period)
+        reaction=float(market.reaction.max()), margin_period_s=period)
+
+
+def longest_period_s(appetite: RiskAppetite, *, with_volume: bool) -> float:
+    """The longest margin period that a requirement or one of its sensitivities asks for, seconds."""
+    period = appetite.margin_period
+    liquidation = period.max_liquidation_s if with_volume else 0.0
+    return (1.0 + BUMP) * (period.detection_s + period.oracle_delay_s) + liquidation / (1.0 - BUMP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,22 +148,22 @@ def sensitivities(market: MarketMeasures, appetite: RiskAppetite, notional: Floa
     """How the requirement answers to confidence, horizon, volatility and depth, all else equal, before rounding."""
     base = requirement(market, appetite, notional)
     lengthened = appetite.margin_period.model_copy(update={
-        "detection_s": appetite.margin_period.detection_s * 1.1,
-        "oracle_delay_s": appetite.margin_period.oracle_delay_s * 1.1,
-        "participation": appetite.margin_period.participation / 1.1,
+        "detection_s": appetite.margin_period.detection_s * (1.0 + BUMP),
+        "oracle_delay_s": appetite.margin_period.oracle_delay_s * (1.0 + BUMP),
+        "participation": appetite.margin_period.participation / (1.0 + BUMP),
     })
-    louder = 1.1**market.filtering
+    louder = (1.0 + BUMP) ** market.filtering
     moved = {
         "confidence: allowed exceedance halved": (
             replace(market, losses=market.losses_at_half_exceedance), appetite),
         "horizon: margin period +10 %": (market, appetite.model_copy(update={"margin_period": lengthened})),
         "volatility +10 %": (
             replace(market, losses=replace(market.losses, quantile=market.losses.quantile * louder),
-                    reaction=market.reaction * louder, sigma_per_day=market.sigma_per_day * 1.1), appetite),
+                    reaction=market.reaction * louder, sigma_per_day=market.sigma_per_day * (1.0 + BUMP)), appetite),
     }
     if market.has_volume:
         moved["depth: stressed volume -10 %"] = (
-            replace(market, volume_per_day=market.volume_per_day * 0.9), appetite)
+            replace(market, volume_per_day=market.volume_per_day * (1.0 - BUMP)), appetite)
     out = []
     for driver, (bumped_market, bumped_appetite) in moved.items():
         bumped = requirement(bumped_market, bumped_appetite, notional)

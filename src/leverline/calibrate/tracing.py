@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import platform
-from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Any
 
 from leverline import __version__
-from leverline.market.bars import NS_PER_S, Bars
+from leverline.market.bars import Bars
 from leverline.model import Provenance, RiskAppetite
+from leverline.model.limitbook import canonical_json
 
 LIBRARIES = ("numpy", "scipy", "polars", "numba")
 
@@ -24,11 +25,11 @@ def provenance_of(
         software=f"leverline {__version__}",
         versions={"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         data=bars.files,
-        as_of=datetime.fromtimestamp(as_of_ns / NS_PER_S, UTC),
+        as_of=datetime.fromtimestamp(0, UTC) + timedelta(microseconds=as_of_ns // 1_000),
         appetite=appetite.model_dump(mode="json"),
-        estimators=estimators,
+        estimators=json.loads(canonical_json(estimators)),  # as it will read back: lists, not tuples
         seed=seed,
         quality={"rows": len(bars), "masked": int(bars.masked.sum()),
-                 "findings": dict(Counter(finding.rule for finding in bars.findings))},
+                 "findings": {rule: sum(per.values()) for rule, per in bars.counts.items() if per}},
         warnings=warnings,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leverline.cli import options
-from leverline.cli.printing import emit_json, number, percent, print_table, say, span
+from leverline.cli.printing import emit_json, level, number, percent, print_sections, print_table, say
 
 if TYPE_CHECKING:
     from leverline.evidence.backtest import BacktestResult
@@ -60,41 +60,44 @@ def backtest(
 
 
 def print_results(tested: BacktestResult) -> None:
-    """One line a market, side, layer, confidence and horizon."""
-    rows = [
-        (row.symbol, row.side, row.layer, f"{row.confidence:g}", span(row.horizon_s), row.observations,
-         f"{row.exceedances:g}", f"{row.band_low}..{row.band_high}", number(row.kupiec_p), number(row.christoffersen_p),
-         number(row.dq_p), percent(row.mean_margin, 1), number(row.peak_to_trough, 1), number(row.max_increase_5),
-         row.verdict)
-        for row in tested.results
-    ]
-    print_table(f"Walk-forward coverage of {tested.method}",
-                ("market", "side", "layer", "conf.", "horizon", "windows", "breaches", "95 % band", "Kupiec p",
-                 "Christ. p", "DQ p", "mean margin", "peak/trough", "max 5-period rise", "verdict"), rows,
-                caption=tested.survivorship)
+    """One line a market and side, under the layer, confidence and horizon that it was scored at."""
+    sections: dict[str, list[tuple[str, ...]]] = {}
+    for row in tested.results:
+        sections.setdefault(f"{row.layer} {level(row.confidence, row.horizon_s)}", []).append((
+            f"{row.symbol} {row.side}", f"{row.exceedances:g}/{row.observations}", f"{row.band_low}..{row.band_high}",
+            number(row.kupiec_p), number(row.christoffersen_p), number(row.dq_p), percent(row.mean_margin, 1),
+            number(row.peak_to_trough, 1), number(row.max_increase_5), _VERDICTS.get(row.verdict, row.verdict)))
+    print_sections(f"Walk-forward coverage of {tested.method}",
+                   ("market", "breaches", "95 %\nband", "Kupiec\np", "Christ.\np", "DQ\np", "mean\nmargin",
+                    "peak/\ntrough", "5-step\nrise", "verdict"), sections, align="lrrrrrrrrr",
+                   caption=tested.survivorship)
+
+
+_VERDICTS = {"too many breaches": "too many", "too few breaches": "too few"}
 
 
 def print_pooled(tested: BacktestResult) -> None:
     """Coverage over all markets and sides, with its interval."""
     rows = [
-        (row.layer, f"{row.confidence:g}", span(row.horizon_s), percent(1 - row.confidence, 3), percent(row.rate, 3),
+        (f"{row.layer} {level(row.confidence, row.horizon_s)}", percent(1 - row.confidence, 3), percent(row.rate, 3),
          "-" if row.interval is None else f"{percent(row.interval[0], 3)} to {percent(row.interval[1], 3)}",
          percent(row.rate_top_volatility_decile, 3), percent(row.mean_margin, 1))
         for row in tested.pooled
     ]
     print_table("Breaches per window, all markets and sides",
-                ("layer", "confidence", "horizon", "allowed", "breached", "95 % interval by dates",
-                 "in top volatility decile", "mean margin"), rows, caption=tested.survivorship)
+                ("layer", "allowed", "breached", "95 % interval\nby dates", "stormiest\ntenth", "mean\nmargin"), rows,
+                align="lrrrrr", caption=tested.survivorship)
 
 
 def print_crash_days(tested: BacktestResult) -> None:
     """The days on which most markets breached the published book."""
     rows = [
-        (day.date, day.name or "-", f"{day.confidence:g}", span(day.horizon_s),
-         f"{day.markets} of {day.markets_observed}",
-         ", ".join(f"{b.symbol} {b.side} {percent(b.loss, 1)} against {percent(b.margin, 1)}" for b in day.breaches[:2]))
+        (day.date, day.name or "-", level(day.confidence, day.horizon_s), f"{day.markets} of {day.markets_observed}",
+         "\n".join(f"{b.symbol} {b.side} {percent(b.loss, 1)} against {percent(b.margin, 1)}"
+                   for b in day.breaches[:2]))
         for day in sorted(tested.crash_days, key=lambda d: -d.markets)[:10]
     ]
     if rows:
         print_table("Days on which the published book broke, most markets first",
-                    ("date", "known as", "confidence", "horizon", "markets", "worst breaches"), rows)
+                    ("date", "known as", "level", "markets", "worst losses against margin"), rows, align="rllrl",
+                    caption=tested.survivorship)

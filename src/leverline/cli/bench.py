@@ -23,5 +23,5 @@ def bench(
         return
     print_table("CPU time against a baseline in the same run",
                 ("name", "value", "unit", "ratio", "fraction of limit", "baseline"),
-                [(r.name, number(r.value, 4), r.unit, number(r.ratio, 1), number(r.limit_fraction, 3), r.baseline or "-")
-                 for r in rows])
+                [(row.name, number(row.value, 4), row.unit, number(row.ratio, 1), number(row.limit_fraction, 3),
+                  row.baseline or "-") for row in rows])

@@ -33,16 +33,19 @@ def calibrate(
     as_json: options.AsJson = False,
 ) -> None:
     """Calibrate a limit book from market data, and show by backtest whether it would have held."""
-    for target, option in ((out, "--out"), (report, "--report")):
-        options.writable_target(target, option)
+    options.writable_targets({"--out": out, "--report": report}, bars)
+    as_of_ns = options.parse_as_of(as_of, "--as-of")
     risk_appetite = options.read_appetite(profile, appetite)
     from leverline.calibrate.book import calibrate_book
+    from leverline.calibrate.margin_period import check_scale
     from leverline.evidence.proving import prove_book
     from leverline.measure.loss_models import DEFAULT_MODEL, loss_model
 
     name = loss_model(method or DEFAULT_MODEL).name
-    read = options.load_bars(bars, symbols=symbols, quote=quote, kind=kind, symbol_map=symbol_map, strict=strict)
-    made = calibrate_book(read, risk_appetite, as_of_ns=options.parse_as_of(as_of, "--as-of"), scale=scale, method=name)
+    check_scale(scale)
+    read = options.load_bars(bars, symbols=symbols, quote=quote, kind=kind, symbol_map=symbol_map, strict=strict,
+                             until_ns=as_of_ns)
+    made = calibrate_book(read, risk_appetite, as_of_ns=as_of_ns, scale=scale, method=name)
     tested = None if no_backtest else prove_book(made, read, risk_appetite, method=name)
     made.book.write(out)
     if report is not None:
@@ -82,12 +85,15 @@ def print_limits(made: Calibration) -> None:
     for symbol, limits in made.book.instruments.items():
         for k, tier in enumerate(limits.tiers):
             name = f"{symbol} ({limits.binding_side} binds)" if k == 0 else ""
-            rows.append((name, f"{amount(tier.notional_floor)} to {amount(tier.notional_cap)}",
-                         f"{tier.max_leverage:g}x", percent(tier.initial_margin_rate),
+            up_to = "any size" if tier.notional_cap is None else amount(tier.notional_cap)
+            rows.append((name, up_to, f"{tier.max_leverage:g}x", percent(tier.initial_margin_rate),
                          percent(tier.maintenance_margin_rate, 1), amount(tier.maintenance_deduction)))
     as_of = made.book.model_dump(mode="json")["as_of"]
     print_table(f"Leverage limits as of {as_of}",
-                ("market", f"position, {made.book.settlement}", "leverage", "initial", "maintenance", "deduction"), rows)
+                ("market", f"position up to,\n{made.book.settlement}", "leverage", "initial", "maintenance",
+                 "deduction"), rows, align="lrrrrr")
+    if made.skipped:
+        print_table("Left out", ("market", "why"), made.skipped, align="ll")
 
 
 def print_evidence(tested: BacktestResult) -> None:

@@ -10,6 +10,9 @@ import typer
 from leverline.cli import options
 from leverline.cli.printing import emit_json, note, print_table, say
 
+EXTENT = 8
+"""Columns of a quality report that say how far a symbol's bars reach; what follows counts the rules that struck."""
+
 app = typer.Typer(help="Datasets a fresh machine can have, and the quality of files.", no_args_is_help=True)
 
 
@@ -63,15 +66,32 @@ def get(
 def describe(
     files: options.BarFiles, strict: options.Strict = False, as_json: options.AsJson = False,
 ) -> None:
-    """Rows, symbols, range, spacing, gaps, duplicates, zero-volume bars and print jumps of files."""
+    """Rows, symbols, range, spacing, gaps, duplicates, zero-volume bars and print jumps of files.
+
+    Exits 2 where calibrate would refuse the input, after describing what can be read of it; under --strict it stops
+    at the first reason.
+    """
     from leverline.market.quality import describe as describe_files
 
     report = describe_files(files, strict=strict)
     if as_json:
         emit_json(report.to_dict())
-        return
-    print_table("Bars", report.columns(), report.rows())
-    print_table("What is suspicious, first cases", ("rule", "file", "symbol", "time", "what was seen"),
-                report.first_findings())
-    for warning in report.warnings:
-        note(f"warning: {warning}")
+    else:
+        columns = [name.replace(" ", "\n").replace("-", "-\n") for name in report.columns()]
+        print_table("Bars", columns[:EXTENT], [row[:EXTENT] for row in report.rows()], align="l" + "r" * (EXTENT - 1))
+        if len(columns) > EXTENT:
+            print_table("How often each rule struck", (columns[0], *columns[EXTENT:]),
+                        [(row[0], *row[EXTENT:]) for row in report.rows()], align="l" + "r" * (len(columns) - EXTENT))
+        findings = report.first_findings()
+        if findings:
+            print_table("What is suspicious, first cases", ("rule", "file", "symbol", "time", "what was seen"),
+                        findings, align="lllll")
+        for reason in report.refused:
+            say(f"refused: {reason}")
+        for warning in report.warnings:
+            note(f"warning: {warning}")
+    if report.refused:
+        from leverline.ground.errors import MalformedInputError
+
+        raise MalformedInputError(
+            f"calibrate and backtest would refuse this input, for {len(report.refused)} reasons: {report.refused[0]}")

@@ -44,9 +44,7 @@ def demo(
         emit_json(summary(made, tested, limits))
     else:
         print_limits(made)
-        say()
         print_results(tested)
-        say()
         print_pooled(tested)
         print_crash_days(tested)
         for file in bars.files:

@@ -28,4 +28,4 @@ def diff(
     if not rows:
         say("the books set the same limits")
         return
-    print_table(f"{old} to {new}", ("limit", "old", "new", "change", "direction"), rows)
+    print_table(f"{old} to {new}", ("limit", "old", "new", "change", "effect"), rows, align="lrrrr")

@@ -12,6 +12,8 @@ from leverline import __version__
 from leverline.cli import backtest, bench, calibrate, data, demo, diff, reproduce
 from leverline.ground.errors import LeverlineError
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="leverline",
     help="Leverage limits from market data: calibrated, tested, explained.",
@@ -56,6 +58,7 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("leverline: interrupted; nothing was half-written", err=True)
-        sys.exit(130)
+    except SystemExit as left:
+        if left.code == INTERRUPTED:  # typer turns Ctrl-C into it without a word
+            typer.echo("leverline: interrupted; nothing was half-written", err=True)
+        raise

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from leverline.market.bars import Bars
     from leverline.model import RiskAppetite
 
+MIN_SPAN_S, MAX_SPAN_S = 1.0, 36_525 * 86_400.0
 _SPAN_SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 
 BarFiles = Annotated[list[Path], typer.Argument(help="Bars: CSV, Parquet, or Binance klines (CSV, zip).")]
@@ -21,7 +22,9 @@ Symbols = Annotated[str | None, typer.Option(help="Only these symbols, separated
 Profile = Annotated[str | None, typer.Option(help="Risk appetite that ships: exchange, perp-dex or ccp (the default).")]
 Appetite = Annotated[Path | None, typer.Option(help="Risk appetite from a TOML file.")]
 Quote = Annotated[str | None, typer.Option(help="Quote asset of the input's symbols, with --kind.")]
-KindOption = Annotated[str | None, typer.Option("--kind", help="spot, perpetual or future: names symbols in unified form.")]
+KindOption = Annotated[
+    str | None, typer.Option("--kind", help="spot, perpetual or future: names symbols in unified form.")
+]
 SymbolMap = Annotated[Path | None, typer.Option(help="CSV with columns from,to that renames symbols.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse times without a zone and other doubts.")]
 Method = Annotated[str | None, typer.Option(help="Loss model; `leverline backtest --method help` lists them.")]
@@ -41,9 +44,11 @@ def parse_list(text: str | None) -> list[str] | None:
 def parse_span(text: str, option: str) -> float:
     """``90s``, ``30m``, ``8h``, ``1d`` or ``1w`` in seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
-    if match is None or float(match[1]) <= 0:
-        raise UsageError(f"{option} {text!r} is not a span of time", remedy="write 30m, 8h or 1d")
-    return float(match[1]) * _SPAN_SECONDS[match[2]]
+    seconds = float(match[1]) * _SPAN_SECONDS[match[2]] if match else 0.0
+    if not MIN_SPAN_S <= seconds <= MAX_SPAN_S:
+        raise UsageError(f"{option} {text!r} is not a span between a second and a century",
+                         remedy="write 30m, 8h or 1d")
+    return seconds
 
 
 def parse_spans(text: str, option: str) -> tuple[float, ...]:
@@ -78,9 +83,9 @@ def read_appetite(profile: str | None, appetite: Path | None) -> RiskAppetite:
 
 def load_bars(
     files: list[Path], *, symbols: str | None, quote: str | None, kind: str | None, symbol_map: Path | None,
-    strict: bool,
+    strict: bool, until_ns: int | None = None,
 ) -> Bars:
-    """Read, name and select bars as the options say."""
+    """Read, name and select bars as the options say; rules look no further than ``until_ns``."""
     from leverline.market.reading import read_bars
     from leverline.market.symbols import SymbolNaming, read_symbol_map
     from leverline.model import Kind
@@ -89,10 +94,27 @@ def load_bars(
         raise UsageError(f"--kind {kind!r} is unknown", remedy=f"choose one of {', '.join(Kind)}")
     naming = SymbolNaming(quote=quote, kind=Kind(kind) if kind else None,
                           mapping=read_symbol_map(symbol_map) if symbol_map else {})
-    return read_bars(files, strict=strict, naming=naming, symbols=parse_list(symbols))
+    return read_bars(files, strict=strict, naming=naming, symbols=parse_list(symbols),
+                     until_ns=until_ns)
 
 
 def writable_target(path: Path | None, option: str) -> None:
     """Refuse a target that cannot be a file before work is spent on it."""
-    if path is not None and path.is_dir():
+    if path is None:
+        return
+    if path.is_dir():
         raise UsageError(f"{option} {path} is a folder", remedy="name a file")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise UsageError(f"{option} {path}: {above} is not a folder", remedy="choose another place")
+
+
+def writable_targets(targets: dict[str, Path | None], inputs: list[Path]) -> None:
+    """Refuse targets (by option) that cannot be files, are one file, or would overwrite an input."""
+    taken = {path.resolve(): f"the input {path}" for path in inputs}
+    for option, path in targets.items():
+        writable_target(path, option)
+        if path is not None:
+            if path.resolve() in taken:
+                raise UsageError(f"{option} {path} is also {taken[path.resolve()]}", remedy="name another file")
+            taken[path.resolve()] = option

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 WIDTH_OFF_TERMINAL = 132
+MIN_WIDTH = 40
+ROOMY = 100
+"""Columns from which on a table's columns stand two apart."""
 
 
 def emit_json(document: object) -> None:
@@ -26,18 +30,50 @@ def note(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, caption: str | None = None) -> None:
-    """Print a table; the first column is left-aligned, the others right."""
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, align: str | None = None,
+    caption: str | None = None,
+) -> None:
+    """Print a table; see :func:`print_sections` for ``align``."""
+    print_sections(title, columns, {"": list(rows)}, align=align, caption=caption)
+
+
+def print_sections(
+    title: str, columns: Sequence[str], sections: Mapping[str, Sequence[Sequence[Any]]], *, align: str | None = None,
+    caption: str | None = None,
+) -> None:
+    """Print a table whose rows stand under the names of their sections.
+
+    ``align`` has a letter a column: ``l`` text on the left, ``r`` numbers on the right that are never broken, ``w``
+    words on the right. Text is folded where the screen is narrow, so that nothing is cut off.
+    """
+    from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL, highlight=False)
-    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left", header_style="bold")
-    for k, name in enumerate(columns):
-        table.add_column(name, justify="left" if k == 0 else "right")
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+    console = Console(width=_width(), highlight=False, markup=False, emoji=False)
+    between = int(console.width >= ROOMY)
+    table = Table(title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left",
+                  header_style="bold", box=box.SIMPLE_HEAD, padding=(0, between, 0, 0), show_edge=False)
+    for name, place in zip(columns, align or "l" + "w" * (len(columns) - 1), strict=True):
+        table.add_column(Text(name), justify="left" if place == "l" else "right", no_wrap=place == "r",
+                         overflow="fold", vertical="top")
+    for label, rows in sections.items():
+        if label:
+            table.add_section()
+            table.add_row(Text(label, style="bold"))
+        for row in rows:
+            table.add_row(*(Text(str(cell)) for cell in row))
     console.print(table)
+    say()
+
+
+def _width() -> int | None:
+    """Columns to print in: the terminal's; off a terminal those of ``COLUMNS``, else enough for every table."""
+    given = os.environ.get("COLUMNS", "")
+    return None if sys.stdout.isatty() else int(given) if given.isdigit() and int(given) >= MIN_WIDTH \
+        else WIDTH_OFF_TERMINAL
 
 
 def percent(rate: float | None, digits: int = 2) -> str:
@@ -52,7 +88,14 @@ def number(value: float | None, digits: int = 2) -> str:
 
 def amount(units: int | None) -> str:
     """Ledger units as an amount of the settlement currency; a dash where there is no cap."""
-    return "-" if units is None else f"{units / 1e6:,.0f}"
+    if units is None:
+        return "-"
+    return f"{units / 1e6:,.0f}" if units >= 100_000_000 or units % 1_000_000 == 0 else f"{units / 1e6:,.2f}"
+
+
+def level(confidence: float, horizon_s: float) -> str:
+    """A confidence and the horizon it holds over, such as ``99 % 1d``."""
+    return f"{100 * confidence:.6g} % {span(horizon_s)}"
 
 
 def span(seconds: float) -> str:

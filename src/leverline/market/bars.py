@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -15,6 +15,8 @@ from leverline.model.provenance import DataFile
 NS_PER_S = 1_000_000_000
 RELISTING_LOG_RETURN = 2.0
 """A log return above this is a new asset under an old name (docs/decisions/0006-relisting-and-collapse.md)."""
+_KNOWN_A_BAR_LATER = ("print-jump", "gap")
+"""Rules that the next bar decides."""
 MAX_CELLS = 400_000_000
 """Largest grid (bars x listings) laid out in memory: about 13 GB for four columns."""
 
@@ -94,7 +96,8 @@ class Bars:
         kept = [(s, k) for s, k in zip(self.symbols, keep, strict=True) if k.size]
         if not kept:
             raise InsufficientDataError("no bar is known at the as-of time", remedy="choose a later --as-of")
-        return self._take(tuple(s for s, _ in kept), [k for _, k in kept])
+        cut = self._take(tuple(s for s, _ in kept), [k for _, k in kept])
+        return cut if len(cut) == len(self) else _as_known(cut, as_of_ns)
 
     def _take(self, symbols: tuple[str, ...], keep: list[IntArray]) -> Bars:
         rows = np.concatenate(keep) if keep else np.empty(0, np.int64)
@@ -113,6 +116,26 @@ class Bars:
     def newest_close_ns(self) -> int:
         """When the newest bar's close became known, ns UTC."""
         return int(self.ts.max()) + self.spacing_ns
+
+
+def _as_known(bars: Bars, as_of_ns: int) -> Bars:
+    """Only findings known by then; counts are of the findings kept.
+
+    What a symbol's last bar is said to be by the bar after it is not known yet, and does not mask it.
+    """
+    last = dict(zip(bars.symbols, bars.ts[bars.offsets[1:] - 1].tolist(), strict=True))
+    past = [f for f in bars.findings if f.ts + bars.spacing_ns <= as_of_ns]
+    undecided = [f for f in past if f.rule in _KNOWN_A_BAR_LATER and f.ts == last[f.symbol]]
+    known = tuple(f for f in past if f not in undecided)
+    masked, decided = bars.masked.copy(), {(f.symbol, f.ts) for f in known}
+    for finding in undecided:
+        if finding.rule == "print-jump" and (finding.symbol, finding.ts) not in decided:
+            masked[bars.rows(finding.symbol).stop - 1] = False
+    counts: dict[str, dict[str, int]] = {}
+    for finding in known:
+        per_symbol = counts.setdefault(finding.rule, {})
+        per_symbol[finding.symbol] = per_symbol.get(finding.symbol, 0) + 1
+    return replace(bars, masked=masked, findings=known, counts=counts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from leverline.ground.errors import UsageError, refuse, require
+from leverline.ground.errors import InsufficientDataError, UsageError, refuse, require
 from leverline.market.bars import Bars
 from leverline.market.columns import typed_columns
 from leverline.market.rows import Rows, disorder, gather, refuse_disorder
@@ -54,6 +54,7 @@ def read_bars(
     naming: SymbolNaming | None = None,
     symbols: Sequence[str] | None = None,
     earliest_ns: int = EARLIEST_NS,
+    until_ns: int | None = None,
 ) -> Bars:
     """Bars of CSV, Parquet and Binance kline files (CSV, zip), or of any object with ``__arrow_c_stream__``.
 
@@ -70,15 +71,18 @@ def read_bars(
         Keep only these, by their names after ``naming``; the whole input is validated all the same.
     earliest_ns : int
         Times before this are refused; for histories older than crypto markets, such as equity indices.
+    until_ns : int, optional
+        Examine only bars whose close is known by then, so that no rule looks past it; all are validated.
 
     Raises
     ------
     MalformedInputError
         With file, row (1 = first data row), column and remedy.
     InsufficientDataError
-        Where no symbol has two bars.
+        Where no symbol has two bars, or no bar is known by ``until_ns``.
     """
-    return bars_of_tables(tables_of(source), strict=strict, naming=naming, symbols=symbols, earliest_ns=earliest_ns)
+    return bars_of_tables(tables_of(source), strict=strict, naming=naming, symbols=symbols, earliest_ns=earliest_ns,
+                          until_ns=until_ns)
 
 
 def bars_of_tables(
@@ -88,6 +92,7 @@ def bars_of_tables(
     naming: SymbolNaming | None = None,
     symbols: Sequence[str] | None = None,
     earliest_ns: int = EARLIEST_NS,
+    until_ns: int | None = None,
 ) -> Bars:
     """What :func:`read_bars` does once the columns are in memory; every source of bars passes here."""
     typed = [typed_columns(table, strict=strict, earliest_ns=earliest_ns) for table in tables]
@@ -96,6 +101,7 @@ def bars_of_tables(
     rows = found.rows if symbols is None else _selected(found.rows, symbols)
     rows = rows.in_order()
     spacing = common_spacing(rows)
+    rows = _known(rows, spacing, until_ns)
     examined = examine(rows, spacing)
     rows = examined.rows
     bars = Bars(
@@ -105,7 +111,17 @@ def bars_of_tables(
         masked=examined.masked, listing=examined.listing, spacing_ns=spacing, files=found.files,
         findings=examined.findings, counts=examined.counts, warnings=(*found.warnings, *examined.warnings),
     )
-    return bars if symbols is None else bars.select(list(symbols))
+    return bars if symbols is None else bars.select([s for s in symbols if s in bars.symbols])
+
+
+def _known(rows: Rows, spacing_ns: int, until_ns: int | None) -> Rows:
+    """Rows whose close is known by ``until_ns``, so that no rule looks past it."""
+    if until_ns is None:
+        return rows
+    kept = rows.take(np.flatnonzero(rows.ts + spacing_ns <= until_ns))
+    if not len(kept):
+        raise InsufficientDataError("no bar is known at the as-of time", remedy="choose a later --as-of")
+    return kept.only([rows.symbols[i] for i in np.unique(kept.code)])
 
 
 def joined(

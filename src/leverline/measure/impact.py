@@ -51,7 +51,7 @@ def notional_within_slippage(budget_rate: float, *, coefficient: float, sigma_pe
     """Largest notional whose :func:`slippage_rate` is at most ``budget_rate``; inf where impact is zero."""
     require(budget_rate >= 0, "budget_rate is not negative", got=budget_rate)
     unit = np.asarray(MEAN_OVER_PEAK * coefficient * np.asarray(sigma_per_day, np.float64))
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):  # an impact of next to nothing bounds nothing
         return np.asarray(_usable(volume_per_day) * (budget_rate / unit) ** 2, np.float64)
 
 

@@ -11,7 +11,7 @@ from leverline.evidence.backtest import BacktestResult, Walk
 from leverline.evidence.coverage_rows import CoverageRow as EvidenceRow
 from leverline.evidence.method_comparison import MethodScore
 from leverline.ground.arrays import FloatArray
-from leverline.market.bars import NS_PER_S, Bars
+from leverline.market.bars import NS_PER_S, Bars, Panel
 from leverline.measure.loss_models import DEFAULT_MODEL, MODELS
 from leverline.measure.losses import SIDES
 from leverline.model import RiskAppetite
@@ -40,6 +40,12 @@ from leverline.report.html import write_report as write_page
 CLUSTERED = 0.01
 """Christoffersen's p-value below which the page says that breaches cluster."""
 
+DRAWN_BELOW = 0.99
+"""Share of the threshold's exceedance below which a quantile lies far enough out for a tail to be drawn through it."""
+_TAILS = {
+    "gpd": "generalised Pareto, probability-weighted moments, predictive", "order-statistics": "order statistics",
+    "normal": "normal law: the control, not a fit",
+}
 _STANDING = {
     "holds": Standing.HOLDS, "too few breaches": Standing.CAUTION, "too many breaches": Standing.FAILS,
     "undecided": Standing.UNDECIDED,
@@ -58,7 +64,8 @@ def content_of(
     made: Calibration, bars: Bars, appetite: RiskAppetite, tested: BacktestResult | None,
     methods: tuple[MethodScore, ...] = (),
 ) -> ReportContent:
-    """Everything on the page."""
+    """Everything on the page; of ``bars`` only what was known when the book was made."""
+    bars = bars.until(made.as_of_ns)
     return ReportContent(
         title="Leverage limits: " + ", ".join(market.symbol for market in made.markets[:4])
         + (f" and {len(made.markets) - 4} more" if len(made.markets) > 4 else ""),
@@ -89,24 +96,26 @@ def _market(
 def _tails(made: Calibration, column: int) -> tuple[TailFit, ...]:
     """Residuals of the trailing window at the shortest horizon, and the tail fitted to them, in units of the loss."""
     forecast, seconds = made.curves.forecasts[0], float(made.curves.horizon_s[0])
+    time_factor = float(made.curves.time_factor[0])
     model, exceedance = forecast.model, forecast.exceedances[0]
     window = slice(max(0, made.panel.ts.size - round(model.window_days * made.panel.bars_per_day)), None)
     fits = []
     for k, side in enumerate(SIDES):
         residual = forecast.residual[window, column, k]
         residual = residual[np.isfinite(residual)]
-        now = _scale_now(made, column, model.filtering, bool(model.decays_per_day))
-        quantile = float(forecast.quantile[-1, column, k, 0])
+        now = time_factor * _scale_now(made, column, model.filtering, bool(model.decays_per_day))
+        quantile = time_factor * float(forecast.quantile[-1, column, k, 0])
         shape = float(forecast.shape[-1, column, k])
         losses = residual * now
-        at = np.geomspace(exceedance / 20.0, model.threshold_share, 60)
+        fitted = bool(np.isfinite(shape)) and exceedance < DRAWN_BELOW * model.threshold_share
+        at = np.geomspace(exceedance / 20.0, model.threshold_share, 60) if fitted else np.empty(0)
         fits.append(TailFit(
             side="long" if side == "long" else "short", losses=losses,
             fitted_loss=_fitted(losses, quantile, exceedance, shape, model.threshold_share, at),
-            fitted_exceedance=at if np.isfinite(shape) else np.empty(0), quantile=quantile, exceedance=exceedance,
+            fitted_exceedance=at, quantile=quantile, exceedance=exceedance,
             unit=f"per margin period of {wording.span(seconds)}",
-            fit="generalised Pareto, probability-weighted moments, predictive" if model.tail == "gpd"
-            else "order statistics", threshold=float(np.quantile(losses, 1.0 - model.threshold_share)),
+            fit=_TAILS[model.tail],
+            threshold=float(np.quantile(losses, 1.0 - model.threshold_share)) if fitted else None,
             shape=shape if np.isfinite(shape) else None, loss_unit="of notional, at today's volatility",
             as_percent=True))
     return tuple(fits)
@@ -121,8 +130,8 @@ def _fitted(
     losses: FloatArray, quantile: float, exceedance: float, shape: float, share: float, at: FloatArray
 ) -> FloatArray:
     """Pareto losses at exceedance probabilities ``at``, through the threshold and the quantile that was used."""
-    if not np.isfinite(shape):
-        return np.empty(0)
+    if not at.size:
+        return at
     threshold = float(np.quantile(losses, 1.0 - share))
 
     def reach(p: FloatArray | float) -> FloatArray:
@@ -143,13 +152,19 @@ def _series(tested: BacktestResult, symbol: str) -> tuple[MarginSeries, ...]:
             if not rows.size:
                 continue
             closes = walk.panel.ts[rows] + walk.panel.spacing_ns
-            prices = walk.panel.close[rows][:, walk.panel.newest[symbol]]
+            prices = _opening_prices(walk.panel, symbol)[rows]
             out.append(MarginSeries(
                 "model" if layer == "model" else "book", confidence,
                 walk.losses.horizon_bars * walk.panel.spacing_s, closes, prices,
                 scored.margin[rows, at, 0], scored.margin[rows, at, 1], scored.loss[rows, at, 0],
                 scored.loss[rows, at, 1], scored.breach[rows, at, 0], scored.breach[rows, at, 1]))
     return tuple(out)
+
+
+def _opening_prices(panel: Panel, symbol: str) -> FloatArray:
+    """Close of every bar, (n_bars,), of whichever listing of the symbol traded then; NaN where none did."""
+    columns = [j for j, name in enumerate(panel.symbols) if name == symbol]
+    return np.asarray(np.fmax.reduce(panel.close[:, columns], axis=1))
 
 
 def _bars(made: Calibration, market: MarketCalibration, bars: Bars) -> BarSummary:
@@ -172,7 +187,8 @@ def _backtest(tested: BacktestResult, methods: tuple[MethodScore, ...]) -> Backt
     every = float(np.median(refits)) / NS_PER_S if refits.size else walk.panel.spacing_s
     return BacktestContent(
         method=tested.method, start_ts=int(closes[opened[0]]), end_ts=int(closes[opened[-1]]),
-        refit="every day" if every == SECONDS_PER_DAY else f"every {wording.span(every)}", rows=tuple(_row(row) for row in tested.results),
+        refit="every day" if every == SECONDS_PER_DAY else f"every {wording.span(every)}",
+        rows=tuple(_row(row) for row in tested.results),
         survivorship=tested.survivorship,
         pooled=tuple(
             PooledRow("model" if p.layer == "model" else "book", p.confidence, p.horizon_s, p.rate,
@@ -187,7 +203,7 @@ def _backtest(tested: BacktestResult, methods: tuple[MethodScore, ...]) -> Backt
 
 
 def _row(row: EvidenceRow) -> CoverageRow:
-    """A row and its standing: a model whose count holds but whose breaches come in clusters holds with a reservation."""
+    """A row and its standing; a model whose count holds but whose breaches cluster holds with a reservation."""
     clusters = row.verdict == "holds" and row.layer == "model" and (row.christoffersen_p or 1.0) < CLUSTERED
     return CoverageRow(
         row.symbol, _side(row.side), "model" if row.layer == "model" else "book", row.confidence, row.horizon_s,

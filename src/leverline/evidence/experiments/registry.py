@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from leverline.evidence.experiments import coverage
+from leverline.evidence.experiments import coverage, implied_blend, volatility_race
 from leverline.evidence.experiments.verdicts import Experiment
 from leverline.ground.errors import UsageError
 
@@ -23,6 +23,10 @@ class Named:
 EXPERIMENTS = MappingProxyType({
     "coverage": Named("does the default loss model cover 99 %, 99.5 % and 99.9 % on daily and hourly markets, and is "
                       "any rival better?", coverage.run),
+    "implied-blend": Named("does an implied volatility index improve the forecast of bitcoin's variance, a day and a "
+                           "week ahead?", implied_blend.run),
+    "volatility-race": Named("which volatility forecast is best by QLIKE: EWMA, HAR, ranges, GARCH, GJR?",
+                             volatility_race.run),
 })
 
 
