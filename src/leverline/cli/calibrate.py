@@ -38,7 +38,7 @@ def calibrate(
     risk_appetite = options.read_appetite(profile, appetite)
     from leverline.calibrate.book import calibrate_book
     from leverline.calibrate.margin_period import check_scale
-    from leverline.evidence.proving import prove_book
+    from leverline.evidence.proving import prove_book, rival_methods
     from leverline.measure.loss_models import DEFAULT_MODEL, loss_model
 
     name = loss_model(method or DEFAULT_MODEL).name
@@ -51,7 +51,7 @@ def calibrate(
     if report is not None:
         from leverline.report.build import write_report
 
-        write_report(report, made, read, risk_appetite, tested)
+        write_report(report, made, read, risk_appetite, tested, rival_methods(tested) if tested else ())
     if as_json:
         emit_json(summary(made, tested, out))
     else:

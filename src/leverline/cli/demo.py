@@ -27,7 +27,7 @@ def demo(
     from leverline.calibrate.book import calibrate_book
     from leverline.cli.backtest import print_crash_days, print_pooled, print_results
     from leverline.cli.calibrate import print_limits, summary
-    from leverline.evidence.proving import prove_book
+    from leverline.evidence.proving import prove_book, rival_methods
     from leverline.market.sources.datasets import DEMO, load
     from leverline.measure.loss_models import DEFAULT_MODEL
     from leverline.model import RiskAppetite
@@ -35,11 +35,11 @@ def demo(
 
     bars, appetite = load(DEMO), RiskAppetite.profile("ccp")
     made = calibrate_book(bars, appetite, as_of_ns=options.parse_as_of(AS_OF, "as of"))
-    tested = prove_book(made, bars, appetite, method=DEFAULT_MODEL,
-                        start_ns=options.parse_as_of(BACKTEST_FROM, "start"))
+    start_ns = options.parse_as_of(BACKTEST_FROM, "start")
+    tested = prove_book(made, bars, appetite, method=DEFAULT_MODEL, start_ns=start_ns)
     limits, report = out / "limits.json", out / "report.html"
     made.book.write(limits)
-    write_report(report, made, bars, appetite, tested)
+    write_report(report, made, bars, appetite, tested, rival_methods(tested, start_ns))
     if as_json:
         emit_json(summary(made, tested, limits))
     else:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import numpy as np
+
 from leverline.calibrate.book import Calibration
 from leverline.calibrate.tracing import provenance_of
 from leverline.evidence.backtest import SEED, BacktestPlan, BacktestResult, backtest
+from leverline.evidence.method_comparison import MethodScore, compare_methods
 from leverline.market.bars import Bars
-from leverline.measure.loss_models import loss_model
+from leverline.measure.loss_models import MODELS, loss_model
 from leverline.model import RiskAppetite
 
 LOOSEST = 0.99
@@ -33,3 +36,13 @@ def prove_book(
     provenance = provenance_of(
         known, appetite, made.as_of_ns, {"loss_model": asdict(loss_model(method)), "plan": asdict(plan)}, seed=SEED)
     return backtest(known, appetite, plan, provenance)
+
+
+def rival_methods(tested: BacktestResult, start_ns: int | None = None) -> tuple[MethodScore, ...]:
+    """Every loss model on the windows of ``tested``, at its first horizon and loosest confidence."""
+    walk = tested.walks[0]
+    horizon_s = walk.losses.horizon_bars * walk.panel.spacing_s
+    confidence = min(confidence for _, confidence in walk.scored)
+    compared = compare_methods(walk.panel, tuple(MODELS.values()), horizon_s, (confidence,),
+                               rng=np.random.default_rng(SEED), start_ns=start_ns)
+    return compared.scores
