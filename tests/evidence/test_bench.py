@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from leverline.evidence.bench import run, walk_forward_bench
+from leverline.evidence.bench import book_walk_bench, help_bench, level3_bench, rows, run, walk_forward_bench
 from leverline.ground.arrays import FloatArray
 from leverline.ground.errors import UsageError
 
@@ -20,22 +20,23 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two markets over a little more than the history a model needs, each run timed once."""
     monkeypatch.setattr(walk_forward_bench, "HOURS", 24 * 330)
     monkeypatch.setattr(walk_forward_bench, "MARKETS", 2)
-    monkeypatch.setattr(run, "ROUNDS", 1)
+    monkeypatch.setattr(rows, "ROUNDS", 1)
+    monkeypatch.setattr(help_bench, "ROUNDS", 1)
 
 
 @pytest.mark.usefixtures("small")
 def test_rows_follow_the_contract() -> None:
     """A dashboard of ratios would show two numbers under one name, or none."""
-    rows = run.run_benches([])
-    assert tuple(row.name for row in rows) == run.ROWS
+    measured = run.run_benches([])
+    assert tuple(row.name for row in measured) == run.ROWS
     assert len(set(run.ROWS)) == len(run.ROWS)
-    for row in rows:
+    for row in measured:
         assert list(row.to_dict()) == KEYS
         assert math.isfinite(row.value)
         assert row.value >= 0.0
         assert row.unit
         assert (row.ratio is None) == (row.baseline is None)
-    json.dumps([row.to_dict() for row in rows], allow_nan=False)
+    json.dumps([row.to_dict() for row in measured], allow_nan=False)
 
 
 @pytest.mark.usefixtures("small")
@@ -65,10 +66,12 @@ def test_both_sides_find_a_tail_in_the_same_windows() -> None:
 
 def test_a_name_selects_its_row_and_those_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """``bench walk-forward`` would run for minutes, or leave out half of its rows."""
-    monkeypatch.setattr(run, "_help", lambda: [run.BenchRow("help", 0.1, "CPU s")])
-    monkeypatch.setattr(run, "_walk_forward", lambda: [run.BenchRow(n, 1.0, "s") for n in run.ROWS[:-1]])
-    assert [row.name for row in run.run_benches(["walk-forward"])] == list(run.ROWS[:-1])
+    for bench in (walk_forward_bench, book_walk_bench, level3_bench, help_bench):
+        names = bench.ROWS
+        monkeypatch.setattr(bench, "rows", lambda names=names: [rows.BenchRow(name, 1.0, "s") for name in names])
+    assert [row.name for row in run.run_benches(["walk-forward"])] == list(walk_forward_bench.ROWS)
     assert [row.name for row in run.run_benches(["walk-forward-compile"])] == ["walk-forward-compile"]
     assert [row.name for row in run.run_benches(["help"])] == ["help"]
+    assert [row.name for row in run.run_benches([])] == list(run.ROWS)
     with pytest.raises(UsageError, match="there is no bench"):
         run.run_benches(["forward"])

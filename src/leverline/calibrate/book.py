@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from leverline.calibrate.beside_bars import BesideBars, MarketNow, basis_of, depth_of
+from leverline.calibrate.cold_start import EarlyVolatility
 from leverline.calibrate.explaining import explain_instrument, tier_ends
+from leverline.calibrate.implied_volatility import ImpliedUse, implied_use
 from leverline.calibrate.margin_period import SCALINGS, LossCurves, check_scale, horizons_s, loss_curves
 from leverline.calibrate.requirement import (
     MarketMeasures,
@@ -58,6 +61,8 @@ class MarketCalibration:
     requirement: Requirement
     cap: PositionCap | None
     limits: InstrumentLimits
+    implied: ImpliedUse | None
+    own_weight: float | None  # share of its own tail where the market is too young for the model
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +80,14 @@ class Calibration:
 
 def calibrate_book(
     bars: Bars, appetite: RiskAppetite, *, as_of_ns: int | None = None, scale: str | None = None,
-    method: str = DEFAULT_MODEL,
+    method: str = DEFAULT_MODEL, beside: BesideBars | None = None,
+    cold_start: bool = True,
 ) -> Calibration:
     """Calibrate every market of ``bars`` that has enough history, as of a time.
 
-    ``as_of_ns`` defaults to the close of the newest bar; only bars whose close is known by then are used.
+    ``as_of_ns`` defaults to the close of the newest bar; only bars whose close is known by then are used. ``beside``
+    is what else is known of the markets: books, depth bands, mark prices, an implied-volatility index. With
+    ``cold_start`` a listing too young for the loss model takes its tail from its peers, where there are five.
 
     Raises
     ------
@@ -87,11 +95,11 @@ def calibrate_book(
         The margin period is shorter than a bar and no ``scale`` was named, or no market can be calibrated.
     """
     check_scale(scale)
-    model = loss_model(method)
+    model, beside = loss_model(method), beside or BesideBars()
     as_of = bars.newest_close_ns if as_of_ns is None else as_of_ns
     known = bars.until(as_of)
     panel = Panel.of(known)
-    measured = _measure(panel, appetite, model, scale)
+    measured = _measure(panel, appetite, model, scale, beside, cold_start=cold_start)
     markets: list[MarketCalibration] = []
     skipped: list[tuple[str, str]] = []
     explanations: dict[str, Explanation] = {}
@@ -99,7 +107,7 @@ def calibrate_book(
         reason = _unusable(panel, measured, column, as_of)
         if reason is None:
             try:
-                market = _calibrate_market(symbol, column, measured, appetite, model)
+                market = _calibrate_market(symbol, column, panel, measured, appetite, model, beside, as_of)
             except InsufficientDataError as error:
                 reason = str(error)
             else:
@@ -113,11 +121,12 @@ def calibrate_book(
     if not markets:
         raise InsufficientDataError(f"no market can be calibrated: {skipped[0][0]}: {skipped[0][1]}",
                                     remedy="give longer or newer bars, or another --as-of")
-    warnings = _warnings(known, panel, markets, appetite, scale, skipped)
+    warnings = _warnings(known, panel, markets, appetite, scale, skipped, beside.unmatched(known.symbols))
     book = LimitBook.of(
         as_of=_instant(as_of), settlement=appetite.settlement,
         instruments={m.symbol: m.limits for m in markets}, explanations=explanations,
-        provenance=provenance_of(known, appetite, as_of, {"loss_model": asdict(model), "scale": scale}, warnings))
+        provenance=provenance_of(known, appetite, as_of, {"loss_model": asdict(model), "scale": scale}, warnings,
+                                 beside=beside.files))
     return Calibration(book, tuple(markets), tuple(skipped), panel, measured.curves, measured.sigma, as_of)
 
 
@@ -131,33 +140,48 @@ class _Measured:
     sigma: FloatArray  # (n_bars, n_listings)
     stressed_sigma: FloatArray  # (n_listings,)
     stressed_volume: FloatArray  # (n_listings,)
+    implied: dict[int, ImpliedUse]  # by column, where an index was given
 
 
-def _measure(panel: Panel, appetite: RiskAppetite, model: LossModel, scale: str | None) -> _Measured:
+def _measure(
+    panel: Panel, appetite: RiskAppetite, model: LossModel, scale: str | None, beside: BesideBars, *, cold_start: bool
+) -> _Measured:
     """Loss curves, reaction losses, stressed volatility and volume of every listing."""
     period, quantile = appetite.margin_period, appetite.margin_period.stressed_volume_quantile
     recent = slice(max(0, panel.ts.size - round(LOOKBACK_DAYS * panel.bars_per_day)), None)
     window = max(1, round(period.max_liquidation_s / panel.spacing_s))
     volume = stressed_volume(panel.volume[recent], panel.close[recent], quantile, window, spacing_s=panel.spacing_s)
     sigma = daily_volatility(panel, model.decays_per_day or loss_model(DEFAULT_MODEL).decays_per_day)
+    seen = np.where(np.isfinite(sigma), sigma, np.exp(EarlyVolatility.of(panel, model).log_sigma)) if (
+        cold_start and model.decays_per_day) else sigma
     stressed = np.full(sigma.shape[1], np.nan)
-    for column in np.flatnonzero(np.isfinite(sigma[recent]).any(axis=0)):
-        stressed[column] = np.nanquantile(sigma[recent, column], 1.0 - quantile)
+    for column in np.flatnonzero(np.isfinite(seen[recent]).any(axis=0)):
+        stressed[column] = np.nanquantile(seen[recent, column], 1.0 - quantile)
     longest = longest_period_s(appetite, with_volume=bool(np.isfinite(volume).any()))
     horizons = horizons_s(period.detection_s + period.oracle_delay_s, longest, panel, scale)
+    implied = {column: implied_use(panel, sigma, column, beside.implied[symbol])
+               for symbol, column in panel.newest.items() if symbol in beside.implied}
+    forward = np.ones(len(panel.symbols))
+    for at, use in implied.items():
+        forward[at] = use.factor**model.filtering
+    curves = loss_curves(panel, horizons, appetite, model, scale, cold_start=cold_start)
+    halved = loss_curves(panel, horizons, appetite, model, scale, exceedance_factor=0.5, cold_start=cold_start)
+    reaction = _reaction_losses(panel, appetite, model, scale, cold_start=cold_start)
     return _Measured(
-        loss_curves(panel, horizons, appetite, model, scale),
-        loss_curves(panel, horizons, appetite, model, scale, exceedance_factor=0.5),
-        _reaction_losses(panel, appetite, model, scale), sigma, stressed, volume)
+        replace(curves, quantile=curves.quantile * forward[:, None]),
+        replace(halved, quantile=halved.quantile * forward[:, None]), reaction * forward[:, None], sigma, stressed,
+        volume, implied)
 
 
-def _reaction_losses(panel: Panel, appetite: RiskAppetite, model: LossModel, scale: str | None) -> FloatArray:
+def _reaction_losses(
+    panel: Panel, appetite: RiskAppetite, model: LossModel, scale: str | None, *, cold_start: bool
+) -> FloatArray:
     """Loss quantile over the trader's reaction time, (n_listings, 2); zero where no time is given."""
     seconds = appetite.initial.reaction_s
     if not seconds:
         return np.zeros((len(panel.symbols), 2))
     curves = loss_curves(panel, horizons_s(seconds, seconds, panel, scale, "the reaction time"), appetite, model, scale,
-                         fixed_exceedance=1.0 - appetite.initial.reaction_confidence)
+                         fixed_exceedance=1.0 - appetite.initial.reaction_confidence, cold_start=cold_start)
     return np.array([curves.of(j).at(np.array([seconds]))[0] for j in range(len(panel.symbols))])
 
 
@@ -182,13 +206,20 @@ def _unusable(panel: Panel, measured: _Measured, column: int, as_of: int) -> str
 
 
 def _calibrate_market(
-    symbol: str, column: int, measured: _Measured, appetite: RiskAppetite, model: LossModel
+    symbol: str, column: int, panel: Panel, measured: _Measured, appetite: RiskAppetite, model: LossModel,
+    beside: BesideBars, as_of: int,
 ) -> MarketCalibration:
     """Requirement, tiers and caps of one market."""
+    losses = measured.curves.of(column)
+    now = MarketNow(
+        symbol=symbol, column=column, as_of_ns=as_of, loss_rate=float(losses.quantile[0].max()),
+        horizon_s=float(losses.horizon_s[0]), sigma_per_day=float(measured.sigma[-1, column]),
+        stressed_sigma_per_day=float(measured.stressed_sigma[column]),
+        stressed_volume_per_day=float(measured.stressed_volume[column]))
     measures = MarketMeasures(
-        symbol=symbol, losses=measured.curves.of(column), losses_at_half_exceedance=measured.halved.of(column),
-        reaction=measured.reaction[column], sigma_per_day=float(measured.stressed_sigma[column]),
-        volume_per_day=float(measured.stressed_volume[column]), filtering=model.filtering)
+        symbol=symbol, losses=losses, losses_at_half_exceedance=measured.halved.of(column),
+        reaction=measured.reaction[column], volume_per_day=now.stressed_volume_per_day, filtering=model.filtering,
+        depth=depth_of(now, panel, beside, appetite), basis=basis_of(symbol, panel, column, beside, appetite))
     cap = position_cap(measures, appetite)
     if cap is not None and cap.notional < SMALLEST_CAP:
         raise InsufficientDataError(f"too little is traded: the position cap would be {cap.notional:.2g}")
@@ -204,7 +235,9 @@ def _calibrate_market(
         kind=instrument.kind if instrument else None, payoff=instrument.payoff if instrument else Payoff.LINEAR,
         tiers=tiers, binding_side="long" if needs.binding_side_at(grid[0]) == "long" else "short",
         position_cap=tiers[-1].notional_cap, fees={"taker": appetite.costs.taker_fee_rate})
-    return MarketCalibration(symbol, column, measures, needs, cap, limits)
+    weight = float(measured.curves.own_weight[column])
+    return MarketCalibration(symbol, column, measures, needs, cap, limits, measured.implied.get(column),
+                             weight if np.isfinite(weight) else None)
 
 
 def _instant(ns: int) -> datetime:
@@ -214,12 +247,12 @@ def _instant(ns: int) -> datetime:
 
 def _warnings(
     bars: Bars, panel: Panel, markets: list[MarketCalibration], appetite: RiskAppetite, scale: str | None,
-    skipped: list[tuple[str, str]],
+    skipped: list[tuple[str, str]], unmatched: list[str],
 ) -> tuple[str, ...]:
     """Everything a reader of the book should know before trusting it."""
     out = list(bars.warnings)
     closes = [m.symbol for m in markets if panel.close_only[m.column]]
-    dry = [m.symbol for m in markets if not m.measures.has_volume]
+    dry = [m.symbol for m in markets if m.measures.depth is None]
     period = appetite.margin_period
     spans = (("the margin period", period.detection_s + period.oracle_delay_s),
              ("the reaction time", appetite.initial.reaction_s))
@@ -231,6 +264,15 @@ def _warnings(
     if shorter and scale is not None:
         out.append(f"shorter than a bar: {' and '.join(shorter)}; losses were scaled by {scale}: {SCALINGS[scale]}; "
                    "a backtest scores whole bars and does not test the scaling")
+    out += [f"{m.symbol}: {note}" for m in markets if m.measures.depth for note in m.measures.depth.notes
+            if m.measures.depth.source != "volume"]
+    out += [f"{m.symbol}: volatility is {m.implied.basis}" for m in markets if m.implied]
+    young = [f"{m.symbol} (own {m.own_weight:.2f}, peers {1.0 - m.own_weight:.2f})" for m in markets
+             if m.own_weight is not None]
+    if young:
+        out.append(f"too young for the loss model, tail pooled with peers: {_names(young)}")
+    if unmatched:
+        out.append(f"given beside the bars, but no market has the name: {_names(unmatched)}")
     if skipped:
         total = len(skipped) + len(markets)
         out.append(f"{len(skipped)} of {total} markets were left out: {_names([s for s, _ in skipped])}")

@@ -59,7 +59,7 @@ def tier_ends(limits: InstrumentLimits, needs: Requirement) -> FloatArray:
 
 def _measured(needs: Requirement, notional: float) -> float:
     """The maintenance rate at a size before the appetite's floor."""
-    return float(np.interp(notional, needs.notional, needs.loss + needs.slippage)) + needs.fee
+    return float(np.interp(notional, needs.notional, needs.loss + needs.slippage)) + needs.basis + needs.fee
 
 
 def _parts(needs: Requirement, notional: float) -> str:
@@ -69,6 +69,8 @@ def _parts(needs: Requirement, notional: float) -> str:
         return f"appetite's minimum {100 * needs.floor:g} % (measured {100 * measured:.2f} %)"
     loss, slippage = (float(np.interp(notional, needs.notional, part)) for part in (needs.loss, needs.slippage))
     parts = {f"{needs.binding_side_at(notional)} loss quantile": loss, "slippage": slippage, "taker fee": needs.fee}
+    if needs.basis:
+        parts["basis between mark and fill"] = needs.basis
     return " + ".join(f"{name} {100 * value:.2f} %" for name, value in sorted(parts.items(), key=lambda part: -part[1]))
 
 
@@ -101,5 +103,6 @@ def _cap_binding(limits: InstrumentLimits, needs: Requirement, cap: PositionCap 
 
 def _cap_sensitivity(cap: PositionCap) -> dict[str, float | None]:
     """Analytic: every cap is proportional to volume; the cost budget's falls with the square of volatility."""
-    by_cost = cap.binding == "liquidation-cost budget"
-    return {"depth: stressed volume -10 %": -0.1, "volatility +10 %": round(1.0 / 1.21 - 1.0, 6) if by_cost else 0.0}
+    by_cost = cap.binding.startswith("liquidation-cost budget")
+    by_volatility = round(1.0 / 1.21 - 1.0, 6) if by_cost else 0.0
+    return {"depth: stressed depth and volume -10 %": -0.1, "volatility +10 %": by_volatility}

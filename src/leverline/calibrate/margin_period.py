@@ -10,13 +10,14 @@ from typing import Literal
 
 import numpy as np
 
+from leverline.calibrate.cold_start import cold_start_quantiles
 from leverline.calibrate.publishing import steadied
 from leverline.ground.arrays import FloatArray, IntArray
 from leverline.ground.errors import InsufficientDataError, UsageError
 from leverline.market.bars import Panel
 from leverline.measure.impact import liquidation_time_s
 from leverline.measure.loss_models import Forecast, LossModel, walk_forward
-from leverline.measure.losses import payoffs_of, worst_losses
+from leverline.measure.losses import Losses, payoffs_of, worst_losses
 from leverline.model.appetite import SECONDS_PER_DAY, RiskAppetite
 
 Scaling = Literal["sqrt-time", "one-bar"]
@@ -112,6 +113,7 @@ class LossCurves:
     scale: str | None
     forecasts: tuple[Forecast, ...]  # one a horizon
     time_factor: FloatArray  # (k,), below 1 where a bar's losses were scaled down
+    own_weight: FloatArray  # (n_listings,), a young listing's share of its own tail in the first horizon; NaN if mature
 
     def of(self, column: int) -> LossCurve:
         """The curve of one listing."""
@@ -120,25 +122,48 @@ class LossCurves:
 
 def loss_curves(
     panel: Panel, horizons: FloatArray, appetite: RiskAppetite, model: LossModel, scale: str | None,
-    exceedance_factor: float = 1.0, fixed_exceedance: float | None = None,
+    exceedance_factor: float = 1.0, fixed_exceedance: float | None = None, cold_start: bool = False,
 ) -> LossCurves:
     """Loss quantiles as of the panel's last row at each of ``horizons``, seconds, shape (k,).
 
     The allowed exceedance of a horizon comes from the appetite's confidence and its unit, times
     ``exceedance_factor``, or is ``fixed_exceedance`` per horizon. A horizon below a bar uses the bar's losses at its
     *own* exceedance, since a day holds more of the shorter periods, times the square root of its share of the bar.
+    With ``cold_start`` listings too young for the model take their peers' tail, where there are enough peers.
     """
     tools = appetite.anti_procyclicality
     refits = _peak_refits(panel) if tools.buffer or tools.stress_weight else np.array([panel.ts.size - 1])
     factors = np.sqrt(np.minimum(horizons / panel.spacing_s, 1.0))
-    forecasts, quantiles = [], []
+    forecasts, quantiles, own_weight = [], [], np.full(len(panel.symbols), np.nan)
     for seconds, factor in zip(horizons.tolist(), factors, strict=True):
         allowed = fixed_exceedance or appetite.confidence.exceedance_per_margin_period(seconds)
         losses = worst_losses(panel, max(1, round(seconds / panel.spacing_s)), payoffs_of(panel))
         forecast = walk_forward(panel, losses, model, refits, (allowed * exceedance_factor,))
         forecasts.append(forecast)
-        quantiles.append(factor * steadied(forecast, panel, losses, tools)[-1, :, :, 0])
-    return LossCurves(horizons, np.array(quantiles), scale, tuple(forecasts), factors)
+        quantile = steadied(forecast, panel, losses, tools)[-1, :, :, 0]
+        if cold_start:
+            weight = _fill_young(quantile, panel, losses, model, allowed * exceedance_factor)
+            own_weight = weight if len(forecasts) == 1 else own_weight
+        quantiles.append(factor * quantile)
+    return LossCurves(horizons, np.array(quantiles), scale, tuple(forecasts), factors, own_weight)
+
+
+def _fill_young(
+    quantile: FloatArray, panel: Panel, losses: Losses, model: LossModel, exceedance: float
+) -> FloatArray:
+    """Put pooled quantiles where ``quantile`` (n_listings, 2) is NaN; the own weight of each listing, NaN if mature."""
+    weight = np.full(len(panel.symbols), np.nan)
+    young = np.isnan(quantile).any(axis=1)
+    if not young.any() or model.tail != "gpd":
+        return weight
+    try:
+        pooled = cold_start_quantiles(panel, losses, panel.ts.size - 1, (exceedance,), model=model)
+    except InsufficientDataError:  # fewer peers than a pool needs: young listings stay without a quantile
+        return weight
+    filled = young & np.isfinite(pooled.quantile).all(axis=(1, 2))
+    quantile[filled] = pooled.quantile[filled, :, 0]
+    weight[filled] = pooled.own_weight[filled].min(axis=(1, 2))
+    return weight
 
 
 def _peak_refits(panel: Panel) -> IntArray:

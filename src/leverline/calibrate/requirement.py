@@ -1,10 +1,11 @@
 """What a position of each size needs: maintenance to survive its margin period, initial to be opened at all.
 
-    maintenance(N) = loss quantile over MPOR(N) + slippage(N) + taker fee          (the venue bears slippage)
+    maintenance(N) = loss quantile over MPOR(N) + slippage(N) + basis + taker fee      (the venue bears slippage)
     initial(N)     = maintenance(N) + loss quantile over the trader's reaction time
 
-The loss quantile is of price moves the market makes by itself; slippage is what the liquidation adds to them; the fee
-is paid once. Nothing is charged twice. Where the liquidator bears slippage it is not in the margin but in the bonus.
+The loss quantile is of price moves the market makes by itself; slippage is what the liquidation adds to them; basis is
+how far a fill lies from the mark that margin is measured at; the fee is paid once. Nothing is charged twice. Where the
+liquidator bears slippage it is not in the margin but in the bonus.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import numpy as np
 
 from leverline.calibrate.margin_period import LossCurve, margin_period_s
 from leverline.ground.arrays import FloatArray
-from leverline.measure.impact import notional_within_slippage, notional_within_time, slippage_rate
+from leverline.measure.basis import BasisAllowance
+from leverline.measure.depth_estimate import DepthEstimate
+from leverline.measure.impact import notional_within_time
 from leverline.measure.losses import SIDES
 from leverline.model.appetite import RiskAppetite
 
@@ -32,8 +35,8 @@ BUMP = 0.1
 class MarketMeasures:
     """Everything measured of one market that its limits depend on.
 
-    ``sigma_per_day`` and ``volume_per_day`` are *stressed*: the high quantile of forecast volatility and the low
-    quantile of traded notional over the look-back. ``volume_per_day`` is NaN where the source has none.
+    ``volume_per_day`` is *stressed*, the low quantile of traded notional over the look-back; NaN where the source has
+    none. ``depth`` is stressed and shared out among the accounts that are liquidated together.
     ``filtering`` is the power of volatility that the loss quantile carries.
     """
 
@@ -41,13 +44,14 @@ class MarketMeasures:
     losses: LossCurve
     losses_at_half_exceedance: LossCurve
     reaction: FloatArray  # (2,), loss quantile over the reaction time, long and short
-    sigma_per_day: float
     volume_per_day: float
     filtering: float
+    depth: DepthEstimate | None  # what closing costs, stressed; None where neither volume nor book is known
+    basis: BasisAllowance
 
     @property
     def has_volume(self) -> bool:
-        """Whether size matters at all."""
+        """Whether the time to liquidate is known."""
         return bool(np.isfinite(self.volume_per_day))
 
 
@@ -58,6 +62,7 @@ class Requirement:
     notional: FloatArray
     loss_by_side: FloatArray  # (n, 2), long then short
     slippage: FloatArray
+    basis: float
     fee: float
     floor: float
     reaction: float
@@ -76,7 +81,7 @@ class Requirement:
     @property
     def maintenance_rate(self) -> FloatArray:
         """Average maintenance rate of each size, never below the appetite's floor."""
-        return np.maximum(self.loss + self.slippage + self.fee, self.floor)
+        return np.maximum(self.loss + self.slippage + self.basis + self.fee, self.floor)
 
     @property
     def initial_rate(self) -> FloatArray:
@@ -93,19 +98,18 @@ class PositionCap:
 
 
 def position_cap(market: MarketMeasures, appetite: RiskAppetite) -> PositionCap | None:
-    """The tightest of: liquidation-cost budget, liquidation time, share of volume. None where no volume is known."""
-    if not market.has_volume:
+    """The tightest of: liquidation-cost budget, liquidation time, share of volume. None where no depth is known."""
+    if market.depth is None:
         return None
     costs, period = appetite.costs, appetite.margin_period
-    by_cost = notional_within_slippage(costs.liquidation_cost_budget, coefficient=costs.impact_coefficient,
-                                       sigma_per_day=market.sigma_per_day, volume_per_day=market.volume_per_day)
-    by_time = notional_within_time(period.max_liquidation_s, participation=period.participation,
-                                   volume_per_day=market.volume_per_day)
-    candidates = (
-        PositionCap(float(by_cost), "liquidation-cost budget"),
-        PositionCap(float(by_time), "liquidation time at the participation allowed"),
-        PositionCap(costs.max_share_of_daily_volume * market.volume_per_day, "share of stressed daily volume"),
-    )
+    by_cost = market.depth.notional_within(costs.liquidation_cost_budget)
+    candidates = [PositionCap(by_cost, f"liquidation-cost budget ({market.depth.source})")]
+    if market.has_volume:
+        by_time = notional_within_time(period.max_liquidation_s, participation=period.participation,
+                                       volume_per_day=market.volume_per_day)
+        by_share = costs.max_share_of_daily_volume * market.volume_per_day
+        candidates += [PositionCap(float(by_time), "liquidation time at the participation allowed"),
+                       PositionCap(by_share, "share of stressed daily volume")]
     return min(candidates, key=lambda cap: cap.notional)
 
 
@@ -119,12 +123,11 @@ def requirement(market: MarketMeasures, appetite: RiskAppetite, notional: FloatA
     """Rates at each of ``notional`` (n,), settlement currency, the larger of both sides."""
     period = margin_period_s(notional, appetite, market.volume_per_day)
     slippage = np.zeros_like(notional)
-    if market.has_volume and appetite.costs.slippage_bearer == "venue":
-        slippage = slippage_rate(notional, coefficient=appetite.costs.impact_coefficient,
-                                 sigma_per_day=market.sigma_per_day, volume_per_day=market.volume_per_day)
+    if market.depth is not None and appetite.costs.slippage_bearer == "venue":
+        slippage = market.depth.cost_rate(notional)
     return Requirement(
         notional=notional, loss_by_side=market.losses.at(period), slippage=slippage,
-        fee=appetite.costs.taker_fee_rate, floor=appetite.rounding.minimum_maintenance_rate,
+        basis=market.basis.rate, fee=appetite.costs.taker_fee_rate, floor=appetite.rounding.minimum_maintenance_rate,
         reaction=float(market.reaction.max()), margin_period_s=period)
 
 
@@ -159,14 +162,23 @@ def sensitivities(market: MarketMeasures, appetite: RiskAppetite, notional: Floa
         "horizon: margin period +10 %": (market, appetite.model_copy(update={"margin_period": lengthened})),
         "volatility +10 %": (
             replace(market, losses=replace(market.losses, quantile=market.losses.quantile * louder),
-                    reaction=market.reaction * louder, sigma_per_day=market.sigma_per_day * (1.0 + BUMP)), appetite),
+                    reaction=market.reaction * louder, depth=_moved(market.depth, louder_tail=1.0 + BUMP)), appetite),
     }
-    if market.has_volume:
-        moved["depth: stressed volume -10 %"] = (
-            replace(market, volume_per_day=market.volume_per_day * (1.0 - BUMP)), appetite)
+    if market.depth is not None:
+        moved["depth: stressed depth and volume -10 %"] = (
+            replace(market, volume_per_day=market.volume_per_day * (1.0 - BUMP),
+                    depth=_moved(market.depth, left=1.0 - BUMP)), appetite)
     out = []
     for driver, (bumped_market, bumped_appetite) in moved.items():
         bumped = requirement(bumped_market, bumped_appetite, notional)
         out.append(Sensitivity(driver, bumped.maintenance_rate / base.maintenance_rate - 1.0,
                                bumped.initial_rate / base.initial_rate - 1.0))
     return tuple(out)
+
+
+def _moved(depth: DepthEstimate | None, *, left: float = 1.0, louder_tail: float = 1.0) -> DepthEstimate | None:
+    """The estimate with ``left`` of its depth, and square-root impact beyond what is visible ``louder_tail`` times."""
+    if depth is None:
+        return None
+    long, short = (replace(c.scaled(left), root_rate=c.scaled(left).root_rate * louder_tail) for c in depth.curves)
+    return replace(depth, curves=(long, short))

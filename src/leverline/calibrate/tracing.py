@@ -10,7 +10,7 @@ from typing import Any
 
 from leverline import __version__
 from leverline.market.bars import Bars
-from leverline.model import Provenance, RiskAppetite
+from leverline.model import DataFile, Provenance, RiskAppetite
 from leverline.model.limitbook import canonical_json
 
 LIBRARIES = ("numpy", "scipy", "polars", "numba")
@@ -18,13 +18,13 @@ LIBRARIES = ("numpy", "scipy", "polars", "numba")
 
 def provenance_of(
     bars: Bars, appetite: RiskAppetite, as_of_ns: int, estimators: dict[str, Any], warnings: tuple[str, ...] = (),
-    seed: int | None = None,
+    seed: int | None = None, beside: tuple[DataFile, ...] = (),
 ) -> Provenance:
     """What a result was made from, with the suspicious rows counted by rule."""
     return Provenance(
         software=f"leverline {__version__}",
         versions={"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
-        data=bars.files,
+        data=(*bars.files, *beside),
         as_of=datetime.fromtimestamp(0, UTC) + timedelta(microseconds=as_of_ns // 1_000),
         appetite=appetite.model_dump(mode="json"),
         estimators=json.loads(canonical_json(estimators)),  # as it will read back: lists, not tuples

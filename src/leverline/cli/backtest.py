@@ -45,7 +45,7 @@ def backtest(
         horizons_s=options.parse_spans(horizon, "--horizon"), confidences=options.parse_confidences(confidence),
         start_ns=options.parse_as_of(start, "--start"), end_ns=options.parse_as_of(end, "--end"),
         refit_s=options.parse_span(refit, "--refit"), method=loss_model(method or DEFAULT_MODEL).name)
-    read = options.load_bars(bars, symbols=symbols, quote=quote, kind=kind, symbol_map=symbol_map, strict=strict)
+    read = options.load_bars(bars, symbols=symbols, naming=options.naming_of(quote, kind, symbol_map), strict=strict)
     from dataclasses import asdict
 
     provenance = provenance_of(read, risk_appetite, read.newest_close_ns,

@@ -24,4 +24,4 @@ def bench(
     print_table("CPU time against a baseline in the same run",
                 ("name", "value", "unit", "ratio", "fraction of limit", "baseline"),
                 [(row.name, number(row.value, 4), row.unit, number(row.ratio, 1), number(row.limit_fraction, 3),
-                  row.baseline or "-") for row in rows])
+                  row.baseline or "-") for row in rows], align="lrlrrl")

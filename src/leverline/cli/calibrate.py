@@ -24,6 +24,18 @@ def calibrate(
     as_of: Annotated[str | None, typer.Option(help="Use only what was known then; default: the newest close.")] = None,
     scale: Annotated[str | None, typer.Option(help="For margin periods below a bar: sqrt-time or one-bar.")] = None,
     report: Annotated[Path | None, typer.Option(help="Where the HTML report goes.")] = None,
+    books: Annotated[
+        list[Path] | None, typer.Option(help="Level-2 snapshots or depth bands; may be given several times.")
+    ] = None,
+    implied: Annotated[
+        list[Path] | None, typer.Option(help="Implied-volatility index (DVOL-like); may be given several times.")
+    ] = None,
+    marks: Annotated[
+        list[Path] | None, typer.Option(help="Bars of mark prices, to measure mark against fill.")
+    ] = None,
+    no_cold_start: Annotated[
+        bool, typer.Option("--no-cold-start", help="Leave out listings too young for the loss model.")
+    ] = False,
     no_backtest: Annotated[bool, typer.Option("--no-backtest", help="Skip the walk-forward backtest.")] = False,
     method: options.Method = None,
     quote: options.Quote = None,
@@ -33,7 +45,8 @@ def calibrate(
     as_json: options.AsJson = False,
 ) -> None:
     """Calibrate a limit book from market data, and show by backtest whether it would have held."""
-    options.writable_targets({"--out": out, "--report": report}, bars)
+    beside_files = (books or [], implied or [], marks or [])
+    options.writable_targets({"--out": out, "--report": report}, [*bars, *(f for given in beside_files for f in given)])
     as_of_ns = options.parse_as_of(as_of, "--as-of")
     risk_appetite = options.read_appetite(profile, appetite)
     from leverline.calibrate.book import calibrate_book
@@ -43,9 +56,11 @@ def calibrate(
 
     name = loss_model(method or DEFAULT_MODEL).name
     check_scale(scale)
-    read = options.load_bars(bars, symbols=symbols, quote=quote, kind=kind, symbol_map=symbol_map, strict=strict,
-                             until_ns=as_of_ns)
-    made = calibrate_book(read, risk_appetite, as_of_ns=as_of_ns, scale=scale, method=name)
+    naming = options.naming_of(quote, kind, symbol_map)
+    read = options.load_bars(bars, symbols=symbols, naming=naming, strict=strict, until_ns=as_of_ns)
+    beside = options.load_beside(*beside_files, naming)
+    made = calibrate_book(read, risk_appetite, as_of_ns=as_of_ns, scale=scale, method=name, beside=beside,
+                          cold_start=not no_cold_start)
     tested = None if no_backtest else prove_book(made, read, risk_appetite, method=name)
     made.book.write(out)
     if report is not None:

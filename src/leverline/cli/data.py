@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from leverline.cli import options
 from leverline.cli.printing import emit_json, note, print_table, say
 
+if TYPE_CHECKING:
+    from leverline.market.format_report import Report
+
 EXTENT = 8
 """Columns of a quality report that say how far a symbol's bars reach; what follows counts the rules that struck."""
+
+SHOWN = 12
+"""Names listed in full; of more, the first and how many."""
 
 app = typer.Typer(help="Datasets a fresh machine can have, and the quality of files.", no_args_is_help=True)
 
@@ -35,31 +41,24 @@ def sources(as_json: options.AsJson = False) -> None:
 @app.command()
 def get(
     name: Annotated[str, typer.Argument(help="A name from `leverline data sources`.")],
-    out: Annotated[Path | None, typer.Option(help="Also write the bars here (CSV or Parquet).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write it here: CSV or Parquet; brackets as JSON or CSV.")
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Fetch a dataset through your own package installer, verify it and keep it in the cache."""
     options.writable_target(out, "--out")
-    from leverline.market.sources.datasets import load
-    from leverline.market.times import iso
+    from leverline.market.sources.datasets import summary_of, write_dataset
 
-    bars = load(name)
-    if out is not None:
-        from leverline.market.writing import write_bars
-
-        write_bars(bars, out)
-    (file, *_) = bars.files
-    document = {
-        "name": name, "rows": len(bars), "symbols": list(bars.symbols), "first": iso(int(bars.ts.min())),
-        "last": iso(int(bars.ts.max())), "sha256": file.sha256, "origin": file.origin, "licence": file.licence,
-        "out": None if out is None else str(out),
-    }
+    document = write_dataset(name, out) if out is not None else summary_of(name)
     if as_json:
         emit_json(document)
         return
     for key, value in document.items():
+        if isinstance(value, list) and len(value) > SHOWN:
+            value = [*value[:SHOWN], f"and {len(value) - SHOWN} more"]
         if value is not None:
-            say(f"{key}: {', '.join(value) if isinstance(value, list) else value}")
+            say(f"{key}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
 
 
 @app.command()
@@ -68,30 +67,40 @@ def describe(
 ) -> None:
     """Rows, symbols, range, spacing, gaps, duplicates, zero-volume bars and print jumps of files.
 
-    Exits 2 where calibrate would refuse the input, after describing what can be read of it; under --strict it stops
-    at the first reason.
+    Bars, level-2 and level-3 books, depth bands, trades, funding, open interest, volatility indices, capitalisation
+    and leverage brackets are told apart by their columns. Exits 2 where the input would be refused by the verb that
+    uses it, after describing what can be read of it; under --strict it stops at the first reason.
     """
-    from leverline.market.quality import describe as describe_files
+    from leverline.market.describing import describe_any
 
-    report = describe_files(files, strict=strict)
+    described = describe_any(files, strict)
     if as_json:
-        emit_json(report.to_dict())
+        documents = [{"format": one.format, **one.report.to_dict()} for one in described]
+        emit_json(documents[0] if len(documents) == 1 else {"reports": documents})
     else:
-        columns = [name.replace(" ", "\n").replace("-", "-\n") for name in report.columns()]
-        print_table("Bars", columns[:EXTENT], [row[:EXTENT] for row in report.rows()], align="l" + "r" * (EXTENT - 1))
-        if len(columns) > EXTENT:
-            print_table("How often each rule struck", (columns[0], *columns[EXTENT:]),
-                        [(row[0], *row[EXTENT:]) for row in report.rows()], align="l" + "r" * (len(columns) - EXTENT))
-        findings = report.first_findings()
-        if findings:
-            print_table("What is suspicious, first cases", ("rule", "file", "symbol", "time", "what was seen"),
-                        findings, align="lllll")
-        for reason in report.refused:
-            say(f"refused: {reason}")
-        for warning in report.warnings:
-            note(f"warning: {warning}")
-    if report.refused:
+        for one in described:
+            _print_report(one.format, one.report)
+    reasons = [reason for one in described for reason in one.report.refused]
+    if reasons:
         from leverline.ground.errors import MalformedInputError
 
         raise MalformedInputError(
-            f"calibrate and backtest would refuse this input, for {len(report.refused)} reasons: {report.refused[0]}")
+            f"this input would be refused where it is used, for {len(reasons)} reasons: {reasons[0]}")
+
+
+def _print_report(name: str, report: Report) -> None:
+    """Tables of one format's files: extent, how often each rule struck, first cases, reasons for refusal."""
+    columns, rows = [column.replace(" ", "\n").replace("-", "-\n") for column in report.columns()], report.rows()
+    extent = EXTENT if name == "bars" else len(columns)
+    print_table(name, columns[:extent], [row[:extent] for row in rows], align="l" + "r" * (extent - 1))
+    if len(columns) > extent:
+        print_table("How often each rule struck", (columns[0], *columns[extent:]),
+                    [(row[0], *row[extent:]) for row in rows], align="l" + "r" * (len(columns) - extent))
+    findings = report.first_findings()
+    if findings:
+        print_table("What is suspicious, first cases", ("rule", "file", "symbol", "time", "what was seen"),
+                    findings, align="lllll")
+    for reason in report.refused:
+        say(f"refused: {reason}")
+    for warning in report.warnings:
+        note(f"warning: {warning}")

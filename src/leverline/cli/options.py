@@ -11,7 +11,9 @@ import typer
 from leverline.ground.errors import UsageError
 
 if TYPE_CHECKING:
+    from leverline.calibrate.beside_bars import BesideBars
     from leverline.market.bars import Bars
+    from leverline.market.symbols import SymbolNaming
     from leverline.model import RiskAppetite
 
 MIN_SPAN_S, MAX_SPAN_S = 1.0, 36_525 * 86_400.0
@@ -81,21 +83,24 @@ def read_appetite(profile: str | None, appetite: Path | None) -> RiskAppetite:
     return RiskAppetite.read(appetite) if appetite is not None else RiskAppetite.profile(profile or "ccp")
 
 
-def load_bars(
-    files: list[Path], *, symbols: str | None, quote: str | None, kind: str | None, symbol_map: Path | None,
-    strict: bool, until_ns: int | None = None,
-) -> Bars:
-    """Read, name and select bars as the options say; rules look no further than ``until_ns``."""
-    from leverline.market.reading import read_bars
+def naming_of(quote: str | None, kind: str | None, symbol_map: Path | None) -> SymbolNaming:
+    """How the options say that symbols are named."""
     from leverline.market.symbols import SymbolNaming, read_symbol_map
     from leverline.model import Kind
 
     if kind is not None and kind not in list(Kind):
         raise UsageError(f"--kind {kind!r} is unknown", remedy=f"choose one of {', '.join(Kind)}")
-    naming = SymbolNaming(quote=quote, kind=Kind(kind) if kind else None,
-                          mapping=read_symbol_map(symbol_map) if symbol_map else {})
-    return read_bars(files, strict=strict, naming=naming, symbols=parse_list(symbols),
-                     until_ns=until_ns)
+    return SymbolNaming(quote=quote, kind=Kind(kind) if kind else None,
+                        mapping=read_symbol_map(symbol_map) if symbol_map else {})
+
+
+def load_bars(
+    files: list[Path], *, symbols: str | None, naming: SymbolNaming, strict: bool, until_ns: int | None = None
+) -> Bars:
+    """Read, name and select bars as the options say; rules look no further than ``until_ns``."""
+    from leverline.market.reading import read_bars
+
+    return read_bars(files, strict=strict, naming=naming, symbols=parse_list(symbols), until_ns=until_ns)
 
 
 def writable_target(path: Path | None, option: str) -> None:
@@ -118,3 +123,25 @@ def writable_targets(targets: dict[str, Path | None], inputs: list[Path]) -> Non
             if path.resolve() in taken:
                 raise UsageError(f"{option} {path} is also {taken[path.resolve()]}", remedy="name another file")
             taken[path.resolve()] = option
+
+
+def load_beside(books: list[Path], implied: list[Path], marks: list[Path], naming: SymbolNaming) -> BesideBars:
+    """Read what is known beside the bars; each file's format shows in its columns."""
+    from leverline.calibrate.beside_bars import BesideBars
+    from leverline.market.describing import format_of
+    from leverline.market.reading import read_bars
+    from leverline.market.sources.depth_bands import read_bands
+    from leverline.market.sources.level2 import read_level2
+    from leverline.market.sources.series_files import read_series
+
+    by_format: dict[str, list[Path]] = {}
+    for path in books:
+        by_format.setdefault(format_of(path), []).append(path)
+    wrong = [name for name in by_format if name not in ("level2", "bands")]
+    if wrong:
+        raise UsageError(f"--books takes level-2 snapshots or depth bands; {by_format[wrong[0]][0].name} is {wrong[0]}")
+    snapshots = read_level2(by_format["level2"], naming=naming) if "level2" in by_format else ()
+    bands = read_bands(by_format["bands"], naming=naming) if "bands" in by_format else ()
+    index = read_series(implied, "implied-volatility", naming=naming) if implied else ()
+    return BesideBars({b.symbol: b for b in snapshots}, {b.symbol: b for b in bands}, {s.symbol: s for s in index},
+                      read_bars(marks, naming=naming) if marks else None)

@@ -24,20 +24,22 @@ def typed_columns(table: SourceTable, *, strict: bool, earliest_ns: int) -> tupl
     """``symbol`` (text), ``ts`` (int64 ns UTC) and five float64 columns in the order of the rows, and warnings."""
     require_columns(table)
     frame = table.frame
-    symbols = _symbols(frame["symbol"], table.file)
+    symbols = symbol_text(frame["symbol"], table.file)
     ts, warning = epoch_ns(frame["ts"], TimeColumn(table.file, "ts", strict, earliest_ns))
     columns = [symbols, ts.rename("ts")]
     for name in (*PRICES, "volume"):
         if name in frame.columns:
-            columns.append(_numbers(frame[name], table.file))
+            columns.append(number_column(frame[name], table.file, required=name == "close", zero=name == "volume",
+                                         noun="volume" if name == "volume" else "price"))
         else:
             columns.append(pl.repeat(float("nan"), frame.height, dtype=pl.Float64, eager=True).rename(name))
     return pl.DataFrame(columns), [warning] if warning else []
 
 
-def _symbols(symbols: pl.Series, file: str) -> pl.Series:
+def symbol_text(symbols: pl.Series, file: str) -> pl.Series:
+    """Symbols as text; refuses the first that is missing, endless or holds control characters or blank edges."""
     if not isinstance(symbols.dtype, pl.String | pl.Categorical | pl.Enum):
-        refuse(f"symbols are text, not {symbols.dtype}", file=file, column="symbol")
+        refuse(f"symbols are text, not {symbols.dtype}", file=file, column=symbols.name)
     text = symbols.cast(pl.String)
     distinct = text.unique(maintain_order=True)
     missing = distinct.is_null() | (distinct == "")
@@ -46,36 +48,42 @@ def _symbols(symbols: pl.Series, file: str) -> pl.Series:
         offenders = distinct.filter(bad.fill_null(value=True))
         row = first_true(text.is_in(offenders.to_list(), nulls_equal=True)) or 0
         what = "the symbol is missing" if not text[row] else f"{text[row][:MAX_SYMBOL]!r} is not a symbol"
-        refuse(what, file=file, row=row + 1, column="symbol",
+        refuse(what, file=file, row=row + 1, column=symbols.name,
                remedy=f"a symbol has 1 to {MAX_SYMBOL} characters, no control characters, no blank at its ends")
     return text
 
 
-def _numbers(cells: pl.Series, file: str) -> pl.Series:
-    """Finite float64 in range; nulls stay only in optional columns, as NaN."""
+def number_column(
+    cells: pl.Series, file: str, *, required: bool = True, zero: bool = False, negative: bool = False,
+    noun: str = "price",
+) -> pl.Series:
+    """Float64, finite and not absurdly large; positive unless ``zero`` or ``negative`` numbers have a meaning.
+
+    An empty cell is refused where ``required`` and becomes NaN elsewhere. ``noun`` is what a refusal calls a number.
+    """
     name = cells.name
     if cells.dtype == pl.Null:
         numbers = cells.cast(pl.Float64)
     elif cells.dtype == pl.String:
         cells = pl.select(pl.when(cells != "").then(cells)).to_series().rename(name)  # a quoted empty cell is empty
         numbers = cells.cast(pl.Float64, strict=False)
-        _refuse_first(numbers.is_null() & cells.is_not_null(), cells, "{!r} is not a number", file, name)
+        refuse_first(numbers.is_null() & cells.is_not_null(), cells, "{!r} is not a number", file, name)
     elif cells.dtype.is_numeric():
         numbers = cells.cast(pl.Float64)
     else:
         refuse(f"numbers are wanted, not {cells.dtype}", file=file, column=name)
-    if name == "close":
-        _refuse_first(numbers.is_null(), cells, "the close is missing", file, name)
-    _refuse_first(~numbers.is_finite(), cells, "{} is not finite", file, name)
-    if name == "volume":
-        _refuse_first(numbers < 0, cells, "volume {} is negative", file, name)
-    else:
-        _refuse_first(numbers <= 0, cells, "price {} is not positive", file, name)
-    _refuse_first(numbers > MAX_PRICE, cells, "{} is absurdly large", file, name)
+    if required:
+        refuse_first(numbers.is_null(), cells, f"the {name} is missing", file, name)
+    refuse_first(~numbers.is_finite(), cells, "{} is not finite", file, name)
+    if not negative:
+        wrong, is_ = (numbers < 0, "negative") if zero else (numbers <= 0, "not positive")
+        refuse_first(wrong, cells, f"{noun} {{}} is {is_}", file, name)
+    refuse_first(numbers.abs() > MAX_PRICE, cells, "{} is absurdly large", file, name)
     return numbers.fill_null(float("nan"))
 
 
-def _refuse_first(flags: pl.Series, cells: pl.Series, what: str, file: str, column: str) -> None:
+def refuse_first(flags: pl.Series, cells: pl.Series, what: str, file: str, column: str) -> None:
+    """Refuse the first flagged row; ``what`` is formatted with its cell."""
     row = first_true(flags)
     if row is not None:
         refuse(what.format(cells[row]), file=file, row=row + 1, column=column)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import numpy as np
 import polars as pl
@@ -12,6 +12,40 @@ import polars as pl
 from leverline.ground.arrays import BoolArray, FloatArray, IntArray
 from leverline.ground.errors import refuse
 from leverline.market.times import iso
+
+
+class Stamped(Protocol):
+    """Rows of any format with a symbol, a time and a place; arrays have shape (n_rows,)."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Every symbol."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every input's name."""
+
+    @property
+    def code(self) -> IntArray:
+        """Index into ``symbols``."""
+
+    @property
+    def ts(self) -> IntArray:
+        """Ns UTC."""
+
+    @property
+    def file(self) -> IntArray:
+        """Index into ``files``."""
+
+    @property
+    def row(self) -> IntArray:
+        """Place in the file, from 1."""
+
+    def __len__(self) -> int:
+        """Rows."""
+
+    def place(self, at: int) -> tuple[str, str, str]:
+        """File, symbol and time of one row, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +111,7 @@ def gather(frames: Sequence[pl.DataFrame], files: Sequence[str], names: Mapping[
     )
 
 
-def disorder(rows: Rows) -> Disorder:
+def disorder(rows: Stamped) -> Disorder:
     """Find what breaks the order. Files may follow each other in any order as long as they do not overlap."""
     at = np.arange(len(rows)) if bool((np.diff(rows.code) >= 0).all()) else np.argsort(rows.code, kind="stable")
     code, file, ts = rows.code[at], rows.file[at], rows.ts[at]
@@ -89,35 +123,36 @@ def disorder(rows: Rows) -> Disorder:
     return Disorder(duplicates, unsorted, _overlaps(rows, at, starts))
 
 
-def refuse_disorder(rows: Rows, found: Disorder) -> None:
-    """Refuse the first row that is out of order."""
+def refuse_disorder(rows: Stamped, found: Disorder, noun: str = "bar") -> None:
+    """Refuse the first row that is out of order; ``noun`` is what a row holds."""
     for positions, what, remedy in (
-        (found.duplicates, "{1} has a second bar at {2}", "keep one bar per symbol and time"),
+        (found.duplicates, f"{{1}} has a second {noun} at {{2}}", f"keep one {noun} per symbol and time"),
         (found.unsorted, "{1} goes back in time to {2}", "sort each symbol by ts"),
-        (found.overlaps, "{1} at {2} overlaps another input of the same symbol", "give each bar once"),
+        (found.overlaps, "{1} at {2} overlaps another input of the same symbol", f"give each {noun} once"),
     ):
         if positions.size:
-            _refuse_row(rows, int(positions[0]), what, remedy)
+            refuse_row(rows, int(positions[0]), what, remedy)
 
 
-def same_symbol(rows: Rows) -> BoolArray:
+def same_symbol(rows: Stamped) -> BoolArray:
     """For sorted rows, True where a row and the next belong to one symbol; shape (n_rows - 1,)."""
     return np.equal(rows.code[1:], rows.code[:-1])
 
 
-def _refuse_row(rows: Rows, at: int, what: str, remedy: str) -> NoReturn:
+def refuse_row(rows: Stamped, at: int, what: str, remedy: str, *, column: str = "ts") -> NoReturn:
+    """Refuse the row at ``at``; ``what`` has places for its file, symbol and time."""
     place = rows.place(at)
-    refuse(what.format(*place), file=place[0], row=int(rows.row[at]), column="ts", remedy=remedy)
+    refuse(what.format(*place), file=place[0], row=int(rows.row[at]), column=column, remedy=remedy)
 
 
-def _repeats(rows: Rows) -> IntArray:
+def _repeats(rows: Stamped) -> IntArray:
     """Rows whose (symbol, time) an earlier row of the same file has."""
     at = np.lexsort((rows.ts, rows.code, rows.file))
     same = (np.diff(rows.file[at]) == 0) & (np.diff(rows.code[at]) == 0) & (np.diff(rows.ts[at]) == 0)
     return np.sort(at[1:][same])
 
 
-def _overlaps(rows: Rows, at: IntArray, starts: IntArray) -> IntArray:
+def _overlaps(rows: Stamped, at: IntArray, starts: IntArray) -> IntArray:
     """First rows of series (``starts`` into ``at``) that begin before an earlier-beginning one of their symbol ends."""
     ts = rows.ts[at]
     first, last = np.minimum.reduceat(ts, starts), np.maximum.reduceat(ts, starts)

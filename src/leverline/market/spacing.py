@@ -7,7 +7,7 @@ import polars as pl
 
 from leverline.ground.arrays import IntArray
 from leverline.ground.errors import InsufficientDataError, refuse
-from leverline.market.rows import Rows, same_symbol
+from leverline.market.rows import Stamped, same_symbol
 from leverline.market.times import span
 
 _MIN_STEPS = 3
@@ -16,7 +16,7 @@ _REGULAR_SHARE = 0.5
 """Share of steps that are a whole number of spacings, below which stamps follow no grid."""
 
 
-def common_spacing(rows: Rows) -> int:
+def common_spacing(rows: Stamped) -> int:
     """The most common step between bars of a symbol, ns, over all symbols; refuses mixed and irregular ones."""
     per_symbol = symbol_spacings(rows)
     steps = np.diff(rows.ts)[same_symbol(rows)]
@@ -35,7 +35,7 @@ def common_spacing(rows: Rows) -> int:
     return spacing
 
 
-def symbol_spacings(rows: Rows) -> IntArray:
+def symbol_spacings(rows: Stamped) -> IntArray:
     """Spacing of each symbol of sorted ``rows``, ns, shape (n_symbols,).
 
     It is the most common step of all symbols, except where at least half of a symbol's own steps, and at least three,

@@ -22,20 +22,17 @@ def half_life_decay(half_life_bars: float) -> float:
     return float(0.5 ** (1.0 / half_life_bars))
 
 
-def ewma_variance(returns: FloatArray, decay: float, warmup: int, listing: IntArray | None = None) -> FloatArray:
+def ewma_variance(returns: FloatArray, decay: float, warmup: int) -> FloatArray:
     """Exponentially weighted variance, shape (n_bars + 1, n_assets), return units squared.
 
-    ``returns`` are log returns (n_bars, n_assets), NaN where there is none; ``listing`` numbers the lives of each
-    asset (-1 where there is no bar): a new life starts anew. See :class:`EwmaVolatility`.
+    ``returns`` are log returns (n_bars, n_assets), NaN where there is none. See :class:`EwmaVolatility`.
     """
     require(0.0 < decay < 1.0, "decay lies in (0, 1)", got=decay)
     require(warmup >= 1, "warmup is at least one return", got=warmup)
     require(returns.ndim == 2, "returns have shape (n_bars, n_assets)", got=returns.shape)
     require(not bool(np.isinf(returns).any()), "returns are finite, or NaN where there is none")
-    require(listing is None or listing.shape == returns.shape, "listing has the shape of returns")
-    lives = np.zeros(returns.shape, np.int64) if listing is None else np.ascontiguousarray(listing, np.int64)
     variance = np.empty((returns.shape[0] + 1, returns.shape[1]))
-    ewma_variance_kernel(np.ascontiguousarray(returns, np.float64), lives, float(decay), int(warmup), variance)
+    ewma_variance_kernel(np.ascontiguousarray(returns, np.float64), float(decay), int(warmup), variance)
     return variance
 
 
@@ -64,9 +61,9 @@ class EwmaVolatility(Estimator):
         self.decay = decay
         self.warmup = warmup
 
-    def fit(self, returns: FloatArray, *, listing: IntArray | None = None) -> Self:
-        """Filter log ``returns`` (n_bars, n_assets); a change of ``listing`` starts an asset anew."""
-        self.sigma_ = np.sqrt(ewma_variance(returns, self.decay, self.warmup, listing))
+    def fit(self, returns: FloatArray) -> Self:
+        """Filter log ``returns`` (n_bars, n_assets)."""
+        self.sigma_ = np.sqrt(ewma_variance(returns, self.decay, self.warmup))
         return self
 
 
@@ -106,10 +103,11 @@ def qlike(forecast_variance: FloatArray, realised: FloatArray) -> FloatArray:
 class HarVolatility(Estimator):
     r"""Heterogeneous autoregression of the logarithm of realised variance (Corsi 2009; log form in its section 2.3).
 
-    .. math:: \ln v_{t+1} = b_0 + \sum_c b_c \ln \bar v^{(c)}_t + e_{t+1}, \qquad
-              \hat v_{t+1} = e^{\hat b' x_t} \, \overline{e^{\hat e}}
+    .. math:: \ln \bar v_{t+1:t+h} = b_0 + \sum_c b_c \ln \bar v^{(c)}_t + e_{t+h}, \qquad
+              \hat v_{t+1:t+h} = e^{\hat b' x_t} \, \overline{e^{\hat e}}
 
-    with :math:`\bar v^{(c)}` the mean variance of the last ``c`` days. Fitted on logarithms by least squares: forecasts
+    with :math:`\bar v^{(c)}` the mean variance of the last ``c`` days and :math:`\bar v_{t+1:t+h}` that of the next
+    ``h``: a horizon of its own is regressed directly, not iterated. Fitted on logarithms by least squares: forecasts
     are positive without a floor that would have to be invented, and one crash day does not decide the coefficients,
     which in levels it would. The mean is restored by Duan's (1983) smearing factor, which assumes no normality. A
     forecast is kept inside the range of the variances it was fitted on, so that a short window cannot explode.
@@ -126,28 +124,33 @@ class HarVolatility(Estimator):
         Days between fits.
     minimum : int, default=100
         Days an asset must have been observed before the first fit.
+    horizon : int, default=1
+        Days whose mean variance is forecast. A fit uses only targets that are complete.
 
     Attributes
     ----------
     sigma_ : ndarray of shape (n_days + 1, n_assets)
-        Volatility per day.
+        Volatility per day, over the ``horizon`` days from that row on.
     coefficients_ : ndarray of shape (1 + n_components, n_assets)
         Intercept and slopes of the latest fit.
     """
 
     def __init__(self, *, components: tuple[int, ...] = (1, 7, 30), window: int | None = None, refit_every: int = 7,
-                 minimum: int = 100) -> None:
+                 minimum: int = 100, horizon: int = 1) -> None:
         self.components = components
         self.window = window
         self.refit_every = refit_every
         self.minimum = minimum
+        self.horizon = horizon
 
-    def fit(self, variance: FloatArray, *, listing: IntArray | None = None) -> Self:
+    def fit(self, variance: FloatArray) -> Self:
         """Walk forward through daily ``variance`` (n_days, n_assets), NaN where there is none."""
         longest = max(self.components)
-        enough = longest + 2 * (len(self.components) + 1)
+        enough = longest + 2 * (len(self.components) + 1) + self.horizon - 1
+        require(self.horizon >= 1, "horizon is at least one day", got=self.horizon)
         require(min(self.components) >= 1, "components are at least one day", got=self.components)
-        require(self.minimum >= enough, f"minimum is at least {enough} for these components", got=self.minimum)
+        require(self.minimum >= enough, f"minimum is at least {enough} for these components and this horizon",
+                got=self.minimum)
         require(self.window is None or self.window >= self.minimum, "window is not below minimum", got=self.window)
         require(self.refit_every >= 1, "refit_every is at least one day", got=self.refit_every)
         require(variance.ndim == 2, "variance has shape (n_days, n_assets)", got=variance.shape)
@@ -156,15 +159,10 @@ class HarVolatility(Estimator):
         forecast = np.full((n_days + 1, n_assets), np.nan)
         self.coefficients_ = np.full((1 + len(self.components), n_assets), np.nan)
         for j in range(n_assets):
-            lives = np.zeros(n_days, np.int64) if listing is None else listing[:, j]
-            for life in np.unique(lives[lives >= 0]):
-                at = np.flatnonzero((lives == life) & np.isfinite(variance[:, j]))
-                if at.size == 0:
-                    continue
-                ahead, coefficients = self._walk(variance[at, j])
-                later = np.flatnonzero(lives > life)
-                _hold(forecast[:, j], at, ahead, int(later[0]) if later.size else n_days)
-                self.coefficients_[:, j] = coefficients
+            at = np.flatnonzero(np.isfinite(variance[:, j]))
+            if at.size:
+                ahead, self.coefficients_[:, j] = self._walk(variance[at, j])
+                hold_forecasts(forecast[:, j], at, ahead)
         self.sigma_ = np.sqrt(forecast)
         return self
 
@@ -172,15 +170,16 @@ class HarVolatility(Estimator):
         """Forecasts made after each observed day (n,), and the latest coefficients."""
         # A day without a trade has variance zero; its logarithm is taken at a thousandth of the past mean instead.
         past_mean = np.cumsum(variance) / np.arange(1, variance.size + 1)
-        logs = np.log(np.maximum(variance, np.maximum(1e-3 * past_mean, np.finfo(float).tiny)))
-        regressors = _regressors(np.exp(logs), self.components)
+        floored = np.maximum(variance, np.maximum(1e-3 * past_mean, np.finfo(float).tiny))
+        regressors = _regressors(floored, self.components)
+        targets = _regressors(floored, (self.horizon,))[:, 1]  # row i: the mean of the horizon that ends with day i
         ahead = np.full(variance.size, np.nan)
         coefficients = np.full(regressors.shape[1], np.nan)
         smearing = low = high = np.nan
         for i in range(self.minimum - 1, variance.size):
             if (i - self.minimum + 1) % self.refit_every == 0:
                 start = max(max(self.components) - 1, 0 if self.window is None else i - self.window + 1)
-                x, y = regressors[start:i], logs[start + 1 : i + 1]
+                x, y = regressors[start : i + 1 - self.horizon], targets[start + self.horizon : i + 1]
                 coefficients = np.linalg.lstsq(x, y, rcond=None)[0]
                 smearing = float(np.mean(np.exp(y - x @ coefficients)))
                 low, high = float(np.exp(y.min())), float(np.exp(y.max()))
@@ -199,8 +198,11 @@ def _regressors(variance: FloatArray, components: tuple[int, ...]) -> FloatArray
     return out
 
 
-def _hold(forecast: FloatArray, at: IntArray, ahead: FloatArray, stop: int) -> None:
-    """Write what was forecast after day ``at[i]`` to rows ``at[i] + 1`` to the next observation, or to ``stop``."""
-    ends = np.append(at[1:], stop)
+def hold_forecasts(forecast: FloatArray, at: IntArray, ahead: FloatArray) -> None:
+    """Write what was forecast after day ``at[i]`` to the rows from ``at[i] + 1`` to the next observation, or the end.
+
+    ``forecast`` (n_days + 1,) is written; ``at`` (n,) are the observed days ascending, ``ahead`` (n,) the forecasts.
+    """
+    ends = np.append(at[1:], forecast.size - 1)
     for day, end, value in zip(at, ends, ahead, strict=True):
         forecast[day + 1 : end + 1] = value

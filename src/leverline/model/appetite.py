@@ -64,6 +64,9 @@ class Costs(Noun):
     taker_fee_rate: Annotated[float, Field(ge=0)]
     liquidation_cost_budget: Annotated[float, Field(gt=0)]  # largest slippage rate the venue accepts; caps positions
     max_share_of_daily_volume: Annotated[float, Field(gt=0, le=1)]  # of stressed daily volume, per position
+    crowding: Annotated[float, Field(ge=1)]  # accounts' worth liquidated in the same interval as one
+    max_depth_age_s: Seconds  # older books and bands count as a shape in percent of volume only
+    basis_allowance_rate: Annotated[float, Field(ge=0)]  # between mark and fill, where the two were not both seen
 
 
 class AntiProcyclicality(Noun):

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from leverline.evidence.bench.rows import BenchRow, interleaved
 from leverline.ground.arrays import FloatArray
 from leverline.market.bars import NS_PER_S
 from leverline.market.books import BookSnapshots
 from leverline.measure.liquidity import mid_price, walk_costs
-
-if TYPE_CHECKING:
-    from leverline.evidence.bench.run import BenchRow
 
 BASELINE = "a loop over snapshots and sides that calls NumPy once per snapshot (cumsum, searchsorted) for all sizes"
 SNAPSHOTS, LEVELS, SIZES = 8 * 1_378, 50, 50
@@ -29,14 +26,12 @@ ROWS = ("book-walk", "book-walk-rate", "book-walk-compile")
 
 def rows() -> list[BenchRow]:
     """The bench's rows: CPU seconds and ratio, costs per CPU second, and what the first call took to compile."""
-    from leverline.evidence.bench.run import BenchRow, _interleaved
-
     books, sizes = drawn_books(), np.geomspace(1e3, 3e6, SIZES)
     started = time.process_time()
     ours = walked(books, sizes)
     compiled = time.process_time() - started
     np.testing.assert_allclose(ours, plain_loop(books, sizes), rtol=1e-9, equal_nan=True)
-    fast, slow, limit = _interleaved(partial(walked, books, sizes), partial(plain_loop, books, sizes),
+    fast, slow, limit = interleaved(partial(walked, books, sizes), partial(plain_loop, books, sizes),
                                      partial(bare_passes, books, sizes))
     return [
         BenchRow("book-walk", fast, "CPU s", BASELINE, slow / fast, limit / fast),

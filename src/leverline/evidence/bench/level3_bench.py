@@ -9,17 +9,14 @@ from __future__ import annotations
 import heapq
 import time
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from leverline.evidence.bench.rows import BenchRow, interleaved
 from leverline.ground.arrays import FloatArray
 from leverline.market.bars import NS_PER_S
 from leverline.market.books import BookSnapshots
 from leverline.market.order_events import PATIENCE_S, OrderEvents, rebuild, unit_digits
-
-if TYPE_CHECKING:
-    from leverline.evidence.bench.run import BenchRow
 
 BASELINE = "a Python loop over the events, with dictionaries of orders and levels and a heap of prices a side"
 EVENTS, MEAN_STEP_NS = 200_000, 6_000_000
@@ -31,15 +28,13 @@ _START_NS = 1_767_225_600 * NS_PER_S
 
 def rows() -> list[BenchRow]:
     """The bench's rows: CPU seconds and ratio, events per CPU second, and what the first call took to compile."""
-    from leverline.evidence.bench.run import BenchRow, _interleaved
-
     events = drawn_events(EVENTS)
     started = time.process_time()
     ours = rebuild(events, levels=LEVELS).snapshots
     compiled = time.process_time() - started
     for mine, plain in zip(sides_of(ours), plain_loop(events, LEVELS, ours), strict=True):
         np.testing.assert_allclose(mine, plain, rtol=1e-9, equal_nan=True)
-    fast, slow, limit = _interleaved(partial(rebuild, events, levels=LEVELS), partial(plain_loop, events, LEVELS, ours),
+    fast, slow, limit = interleaved(partial(rebuild, events, levels=LEVELS), partial(plain_loop, events, LEVELS, ours),
                                      partial(bare_pass, events))
     return [
         BenchRow("level3", fast, "CPU s", BASELINE, slow / fast, limit / fast),
@@ -154,12 +149,16 @@ def drawn_events(n: int) -> OrderEvents:
     events: list[tuple[int, int, float, float, int]] = []  # order, side, price, volume, action
     live: list[tuple[int, int, float, float]] = []
     mid, orders = 50_000, 0
-    while len(events) < n:
-        e = len(events)
-        mid += int(wander[e] > 0.995) - int(wander[e] < 0.005)
+    for e in range(n):  # each turn makes one event or two; the first n are taken
+        step = int(wander[e] > 0.995) - int(wander[e] < 0.005)
+        if step:
+            mid += step
+            met = [o for o in live if (o[2] <= mid if o[1] else o[2] >= mid)]
+            events += [(order, side, price, 0.0, 2) for order, side, price, _ in met]
+            live = [o for o in live if o not in met]
         side = int(pick[e] * 1e6) % 2
         volume = round(0.001 + float(size[e]), 6)
-        if e < 400 or kind[e] < 0.4:  # rests, if the price has not wandered through it
+        if e < 400 or kind[e] < 0.4:  # rests until it is withdrawn, or the price meets it
             live.append((orders, side, float(mid + (1 if side else -1) * int(away[e])), volume))
             events.append((*live[-1], 0))
             orders += 1
@@ -174,6 +173,7 @@ def drawn_events(n: int) -> OrderEvents:
                 events.append((*live[-1], 1))
             elif kind[e] < 0.9999:  # withdrawn; beyond, its removal is lost
                 events.append((order, side, price, volume, 2))
-    order, side, price, volume, action = (np.array(column) for column in zip(*events[:n], strict=True))
-    return OrderEvents("DRAWN/USD", ts, order.astype(np.int64), side.astype(np.int8), price.astype(np.float64),
-                       volume.astype(np.float64), action.astype(np.int8))
+    columns = list(zip(*events[:n], strict=True))
+    return OrderEvents("DRAWN/USD", ts, np.array(columns[0], np.int64), np.array(columns[1], np.int8),
+                       np.array(columns[2], np.float64), np.array(columns[3], np.float64),
+                       np.array(columns[4], np.int8))

@@ -7,16 +7,20 @@ neither; timed is the tail of every trailing window, refitted once a day for eac
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from leverline.evidence.bench.rows import BenchRow, interleaved
 from leverline.ground.arrays import FloatArray, IntArray
 from leverline.market.bars import NS_PER_S, Panel
 from leverline.measure._rolling_kernels import FIRST_LEVEL, rolling_top, window_top_readable
 from leverline.measure.loss_models import DEFAULT_MODEL, MIN_HISTORY_DAYS, MODELS, daily_volatility
 from leverline.measure.losses import worst_losses
 
+ROWS = ("walk-forward", "walk-forward-recalibrations", "walk-forward-compile")
 BASELINE = "a loop over days, markets and sides that calls NumPy once per window (partition, then the same estimator)"
 MARKETS, HOURS = 51, 34_120
 COMPARED_MARKETS = 2
@@ -105,3 +109,22 @@ def _draw(markets: int) -> Panel:
     hour = 3_600 * NS_PER_S
     return Panel(tuple(f"M{j}" for j in range(markets)), hour * np.arange(HOURS, dtype=np.int64), hour, close,
                  nothing, nothing, nothing)
+
+
+def rows() -> list[BenchRow]:
+    """Daily recalibration over hourly bars, against a loop that asks NumPy once per window, market and side."""
+    given = setting()
+    started = time.process_time()
+    fast_result = ours(given)
+    compiled = time.process_time() - started
+    np.testing.assert_allclose(fast_result, plain_loop(given), rtol=1e-9, equal_nan=True)
+    fast, slow, limit = interleaved(partial(ours, given), partial(plain_loop, given), partial(bare_sort, given))
+    every = every_market()
+    started = time.process_time()
+    recalibrated = recalibrations(every, ours(every))
+    rate = recalibrated / (time.process_time() - started)
+    return [
+        BenchRow("walk-forward", fast, "CPU s", BASELINE, slow / fast, limit / fast),
+        BenchRow("walk-forward-recalibrations", rate, "markets x sides / CPU s"),
+        BenchRow("walk-forward-compile", max(0.0, compiled - fast), "CPU s, first call only"),
+    ]

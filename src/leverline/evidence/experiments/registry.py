@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from leverline.evidence.experiments import coverage, implied_blend, volatility_race
+from leverline.evidence.experiments import (
+    book_costs,
+    coverage,
+    evt_margin_btc,
+    implied_blend,
+    volatility_race,
+)
 from leverline.evidence.experiments.verdicts import Experiment
 from leverline.ground.errors import UsageError
 
@@ -21,8 +27,12 @@ class Named:
 
 
 EXPERIMENTS = MappingProxyType({
+    "book-costs": Named("do past order books foretell what walking the next minute's book costs, better than the last "
+                        "snapshot and than the square-root law?", book_costs.run),
     "coverage": Named("does the default loss model cover 99 %, 99.5 % and 99.9 % on daily and hourly markets, and is "
                       "any rival better?", coverage.run),
+    "evt-margin-btc": Named("under which reading of 1 % do extremes of bitcoin give the published margin of 33 % long "
+                            "and 20 % short?", evt_margin_btc.run),
     "implied-blend": Named("does an implied volatility index improve the forecast of bitcoin's variance, a day and a "
                            "week ahead?", implied_blend.run),
     "volatility-race": Named("which volatility forecast is best by QLIKE: EWMA, HAR, ranges, GARCH, GJR?",
@@ -35,5 +45,3 @@ def run_experiment(name: str, folder: Path) -> Experiment:
     if name not in EXPERIMENTS:
         raise UsageError(f"there is no experiment {name!r}", remedy=f"choose one of {', '.join(EXPERIMENTS)}")
     return EXPERIMENTS[name].run(folder)
-
-

@@ -84,7 +84,7 @@ def _verdicts(study: str, finished: Race) -> list[Row]:
     """Is HAR beaten, and what does the shipped volatility cost against the best of all?"""
     har, shipped, best = finished.of(REFERENCE), finished.of(SHIPPED), finished.standings[0]
     rival = min((s for s in finished.standings if s.name != REFERENCE), key=lambda s: s.qlike)
-    members = ", ".join(s.name for s in finished.standings if s.in_set)
+    members = "; ".join(s.name for s in finished.standings if s.in_set)
     return [
         Row(f"{study}: model confidence set p-value of HAR", har.mcs_p, "0.1", f"above; the set: {members}",
             har.in_set),

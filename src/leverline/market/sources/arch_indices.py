@@ -14,13 +14,14 @@ from polars.exceptions import PolarsError
 
 from leverline.ground.errors import MalformedInputError, Place
 from leverline.market.bars import Bars
+from leverline.market.sources.dataset_kinds import BARS
 from leverline.market.sources.package_dataset import PackageDataset, bars_of
 
 _EARLIEST_NS = 0
 """1970: the indices are older than crypto markets."""
 
 
-def read_index(dataset: PackageDataset, file: Path) -> Bars:
+def read_index(dataset: PackageDataset[Bars], file: Path) -> Bars:
     """One symbol, the dataset's name in capitals."""
     day = pl.col("Date").str.to_datetime("%m/%d/%Y", time_unit="us", time_zone="UTC").alias("ts")
     prices = (pl.col(name).cast(pl.Float64).alias(name.lower()) for name in ("Open", "High", "Low", "Close", "Volume"))
@@ -37,7 +38,7 @@ SP500 = PackageDataset(
     sha256="1e028cbb9c400cc018c816ccc439b33c919387e726c3ed5ca2c05c82746059de", any_platform=False,
     origin="S&P 500 index levels in the layout of Yahoo Finance; the package names no source",
     licence="NCSA (the package's; it states none for the figures)",
-    description="S&P 500, daily, 1999-01-04 to 2018-12-31", read=read_index,
+    description="S&P 500, daily, 1999-01-04 to 2018-12-31", kind=BARS, read=read_index,
     notes=("weekends and holidays are gaps", "volume counts the shares of the constituents"),
 )
 

