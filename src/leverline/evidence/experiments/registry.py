@@ -12,6 +12,7 @@ from leverline.evidence.experiments import (
     coverage,
     evt_margin_btc,
     implied_blend,
+    tiers_with_books,
     volatility_race,
 )
 from leverline.evidence.experiments.verdicts import Experiment
@@ -35,6 +36,8 @@ EXPERIMENTS = MappingProxyType({
                             "and 20 % short?", evt_margin_btc.run),
     "implied-blend": Named("does an implied volatility index improve the forecast of bitcoin's variance, a day and a "
                            "week ahead?", implied_blend.run),
+    "tiers-with-books": Named("what do order books change in the limits of BTC and ETH, and do they change anything "
+                              "else?", tiers_with_books.run),
     "volatility-race": Named("which volatility forecast is best by QLIKE: EWMA, HAR, ranges, GARCH, GJR?",
                              volatility_race.run),
 })

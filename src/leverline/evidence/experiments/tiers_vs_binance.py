@@ -10,7 +10,7 @@ markets is their losses and their depth and nothing we chose for them. Three thi
 - no book of that day is at hand: depth is a volume proxy for *every* market, namely the other venue's volume times the
   one ratio by which the exchange trades more bitcoin and ether. Markets whose depth was seen in books are counted apart:
   there are none;
-- markets that are too young for the loss model are left out and counted.
+- a market too young for the loss model takes its tail from its peers; those are counted.
 
 Agreement of rankings is Kendall's tau-b with a bootstrap interval over markets; its rivals rank by traded volume and
 by market capitalisation alone.
@@ -39,6 +39,7 @@ from leverline.market.bars import NS_PER_S, Bars
 from leverline.market.brackets import ExchangeBracket, ExchangeBrackets
 from leverline.market.reading import read_bars
 from leverline.market.sources.bracket_files import read_brackets
+from leverline.market.symbols import SymbolNaming
 from leverline.measure.loss_models import DEFAULT_MODEL
 from leverline.measure.rank_agreement import Agreement, difference_interval, spearman_interval, tau_interval
 from leverline.model.appetite import SECONDS_PER_DAY, RiskAppetite
@@ -49,14 +50,14 @@ BARS, BRACKETS = "daily_perp_hyperliquid_all.parquet", "leverage_tiers_binance_2
 CAPITALISATIONS, OWN_VOLUME = "daily_market_cap.parquet", "m15_perp_binance_btc_eth.parquet"
 AS_OF = "2024-10-24"
 NOTIONALS = (1e4, 1e5, 1e6, 1e7)
-PERIODS_S = (3_600.0, 600.0, 28_800.0, SECONDS_PER_DAY)
+PERIODS_S = (3_600.0, 60.0, 600.0, SECONDS_PER_DAY)
 """Margin periods; the first is the one the claims are made at: the longest an exchange's liquidation may last."""
 KEY_SIZE = 1e6
 GRID: FloatArray = np.geomspace(1e3, 3e7, 181)
 VOLUME_DAYS = 30
 HIGHEST_LEVERAGE = 125.0
 SHOWN = 12
-DRAWS = 2000
+DRAWS = 1000
 SEED = 1024
 DEPTH = "volume proxy"
 _THOUSANDS = "k"
@@ -85,6 +86,7 @@ class Comparison:
     period_s: float
     ladders: tuple[Ladder, ...]
     skipped: tuple[tuple[str, str], ...]
+    young: int
 
     def column(self, name: str, size: int | None = None) -> FloatArray:
         """One field of all ladders, (n_markets,), at the given place in :data:`NOTIONALS` where it has sizes."""
@@ -98,9 +100,9 @@ def run(folder: Path) -> Experiment:
         if not (folder / name).is_file():
             raise InsufficientDataError(f"{name} is not in {folder}", remedy="name the folder that has it")
     as_of = instant(AS_OF)
-    bars, brackets = named(read_bars([folder / BARS], until_ns=as_of)), read_brackets(folder / BRACKETS)
-    ratio = volume_ratio(bars, read_bars([folder / OWN_VOLUME], until_ns=as_of), as_of)
-    caps = capitalisations(folder / CAPITALISATIONS, as_of)
+    bars, own = read_named(folder / BARS, as_of), read_named(folder / OWN_VOLUME, as_of)
+    brackets = read_brackets(folder / BRACKETS)
+    ratio, caps = volume_ratio(bars, own, as_of), capitalisations(folder / CAPITALISATIONS, bars, as_of)
     files = {name: sha256(folder / name) for name in (BARS, BRACKETS, CAPITALISATIONS, OWN_VOLUME)}
     return experiment(bars, brackets, as_of_ns=as_of, volume_ratio=ratio, capitalisation=caps, files=files)
 
@@ -124,7 +126,8 @@ def experiment(
         "software": f"leverline {__version__}", "seed": SEED, "files": files, "model": DEFAULT_MODEL,
         "as_of": str(np.datetime64(as_of_ns, "ns").astype("datetime64[s]")) + "Z", "margin_period_s": main.period_s,
         "scale": "sqrt-time below a day", "volume_ratio": volume_ratio,
-        "depth": {"books": 0, DEPTH: len(main.ladders)}, "left_out": len(main.skipped)}
+        "depth": {"books": 0, DEPTH: len(main.ladders)}, "left_out": len(main.skipped),
+        "young": main.young}
     return Experiment("tiers-vs-binance", tuple(rows), provenance, tuple(variants))
 
 
@@ -146,7 +149,8 @@ def compare(
             continue
         ladders.append(_ladder(market, appetite, period_s, theirs[market.symbol],
                                capitalisation.get(market.symbol, float("nan"))))
-    return Comparison(period_s, tuple(ladders), tuple(skipped))
+    young = int(np.isfinite(done.curves.own_weight).sum())
+    return Comparison(period_s, tuple(ladders), tuple(skipped), young)
 
 
 def one_period(period_s: float) -> RiskAppetite:
@@ -204,16 +208,18 @@ def _size_rows(compared: Comparison, size: int, rng: np.random.Generator) -> lis
     ours, theirs = compared.column("maintenance", size), compared.column("their_maintenance", size)
     tau = tau_interval(ours, theirs, rng=rng, draws=DRAWS)
     where = f"at {NOTIONALS[size]:,.0f}, margin period {compared.period_s:g} s, depth {DEPTH}"
-    rows = [Row(f"rank agreement of maintenance, {tau.markets} markets {where}: tau-b", tau.value, "0",
+    rivals = {"volume": -compared.column("volume_per_day"), "capitalisation": -compared.column("capitalisation")}
+    alone = {name: tau_interval(rival, theirs, rng=rng, draws=DRAWS) for name, rival in rivals.items()}
+    said = ", ".join(f"{name} alone {a.value:.3f} ({a.low:.3f} to {a.high:.3f}, {a.markets} markets)"
+                     for name, a in alone.items())
+    rows = [Row(f"rank agreement of maintenance, {tau.markets} markets {where}: tau-b", tau.value, f"0; {said}",
                 f"lower end of the 95 % interval above 0: {tau.low:.3f} to {tau.high:.3f}", tau.low > 0.0)]
-    if NOTIONALS[size] != KEY_SIZE:
-        return rows
-    for name, rival in (("volume", -compared.column("volume_per_day")),
-                        ("capitalisation", -compared.column("capitalisation"))):
-        better = difference_interval(theirs, ours, rival, rng=rng, draws=DRAWS)
-        rows.append(Row(f"tau-b less that of ranking by {name} alone, {better.markets} markets {where}", better.value,
-                        "0", f"upper end of the 95 % interval not below 0: {better.low:.3f} to {better.high:.3f}",
-                        better.high >= 0.0))
+    if NOTIONALS[size] == KEY_SIZE:
+        for name, rival in rivals.items():
+            better = difference_interval(theirs, ours, rival, rng=rng, draws=DRAWS)
+            rows.append(Row(
+                f"tau-b less that of ranking by {name} alone, {better.markets} markets {where}", better.value, "0",
+                f"95 % interval not wholly below 0: {better.low:.3f} to {better.high:.3f}", better.high >= 0.0))
     return rows
 
 
@@ -264,9 +270,11 @@ def _disagreements(compared: Comparison) -> list[dict[str, Any]]:
     return out
 
 
-def named(bars: Bars) -> Bars:
-    """The same bars under the exchange's market names."""
-    return replace(bars, symbols=tuple(market_name(symbol) for symbol in bars.symbols), findings=(), counts={})
+def read_named(path: Path, as_of_ns: int) -> Bars:
+    """Bars known by then, under the exchange's market names."""
+    coins = pl.scan_parquet(path).select(pl.col("symbol").unique()).collect()["symbol"].to_list()
+    mapping = {coin: market_name(coin) for coin in coins}
+    return read_bars([path], naming=SymbolNaming(mapping=mapping), until_ns=as_of_ns)
 
 
 def market_name(coin: str) -> str:
@@ -278,10 +286,9 @@ def market_name(coin: str) -> str:
 def volume_ratio(bars: Bars, own: Bars, as_of_ns: int) -> float:
     """The exchange's daily volume over that of the bars: median over its markets in ``own`` (BTC, ETH), 30 days."""
     ratios = []
-    for coin in own.symbols:
-        market = market_name(coin)
+    for market in own.symbols:
         if market in bars.symbols:
-            ratios.append(_median_day(own, coin, as_of_ns) / _median_day(bars, market, as_of_ns))
+            ratios.append(_median_day(own, market, as_of_ns) / _median_day(bars, market, as_of_ns))
     if not ratios:
         raise InsufficientDataError("no market is in both files", remedy="give a file with volumes of the exchange")
     return float(np.exp(np.mean(np.log(ratios))))
@@ -296,14 +303,24 @@ def _median_day(bars: Bars, symbol: str, as_of_ns: int) -> float:
     return float(np.median(notional[notional > 0.0]))
 
 
-def capitalisations(path: Path, as_of_ns: int) -> dict[str, float]:
-    """Market -> newest capitalisation of its coin known by then, of the last 30 days."""
-    start = as_of_ns - VOLUME_DAYS * int(SECONDS_PER_DAY * NS_PER_S)
-    table = pl.read_parquet(path).filter(pl.col("ts").dt.epoch("ns").is_between(start, as_of_ns - 1)).sort("ts")
-    newest = table.group_by("symbol", maintain_order=True).agg(pl.col("market_cap").last())
-    coins = dict(zip(newest["symbol"].to_list(), newest["market_cap"].to_list(), strict=True))
-    thousands = {f"1000{coin}/USDT:USDT": value for coin, value in coins.items()}
-    return thousands | {f"{coin}/USDT:USDT": value for coin, value in coins.items()}
+def capitalisations(path: Path, bars: Bars, as_of_ns: int) -> dict[str, float]:
+    """Market -> capitalisation of its coin, of the newest day known by then, carried to that time by the price.
+
+    The file stops early for many coins; a constant supply since then is the assumption, and a coin without a bar on its
+    last day in the file has none.
+    """
+    known = pl.read_parquet(path).filter(pl.col("ts").dt.epoch("ns") < as_of_ns)
+    day = pl.col("ts").dt.epoch("ns").alias("ns")
+    by_coin = known.with_columns(day).sort("ns").group_by("symbol", maintain_order=True).agg(pl.all().last())
+    newest = {coin: (ns, cap) for coin, ns, cap in by_coin.select("symbol", "ns", "market_cap").iter_rows()}
+    out = {}
+    for market in bars.symbols:
+        coin = market.partition("/")[0].removeprefix("1000")
+        rows = bars.rows(market)
+        at = int(np.searchsorted(bars.ts[rows], newest.get(coin, (-1, 0.0))[0], side="right")) - 1
+        if coin in newest and at >= 0:
+            out[market] = newest[coin][1] * float(bars.close[rows][-1] / bars.close[rows][at])
+    return out
 
 
 def instant(day: str) -> int:
