@@ -27,11 +27,20 @@ from leverline.ground.arrays import BoolArray, FloatArray, IntArray
 from leverline.ground.errors import InsufficientDataError, require
 from leverline.market.bars import Panel
 from leverline.measure.estimator import Estimator
-from leverline.measure.loss_models import DEFAULT_MODEL, Forecast, LossModel, loss_model, walk_forward
-from leverline.measure.losses import Losses
+from leverline.measure.loss_models import (
+    DEFAULT_MODEL,
+    MIN_HISTORY_DAYS,
+    WARMUP_DAYS,
+    Forecast,
+    LossModel,
+    loss_model,
+    walk_forward,
+)
+from leverline.measure.losses import SIDES, Losses, payoffs_of
 from leverline.measure.pooling import PooledRegression, predictive_log_quantile, shrink
 from leverline.measure.volatility import ewma_variance
 from leverline.measure.young_tail import young_tail, young_volatility
+from leverline.model import Payoff
 
 EARLY_WARMUP_DAYS = 3
 """Days of returns before a young listing's own volatility is looked at; it still weighs little then."""
@@ -167,7 +176,8 @@ class EarlyVolatility:
         mixed = np.mean([ewma_variance(returns, d ** (1.0 / panel.bars_per_day), warmup)[1:]
                          for d in model.decays_per_day], axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            log_sigma = np.where((mixed > 0.0) & np.isfinite(panel.close), 0.5 * np.log(mixed * panel.bars_per_day), np.nan)
+            logged = 0.5 * np.log(mixed * panel.bars_per_day)
+        log_sigma = np.where((mixed > 0.0) & np.isfinite(panel.close), logged, np.nan)
         return cls(log_sigma, np.cumsum(np.isfinite(returns), axis=0) / panel.bars_per_day)
 
 
@@ -239,7 +249,10 @@ def cold_start_quantiles(
     panel: Panel, losses: Losses, refit_row: int, exceedances: tuple[float, ...], features: FloatArray | None = None,
     *, model: LossModel | None = None,
 ) -> ColdQuantiles:
-    """Quantiles at the close of ``refit_row`` for every listing that trades then and is too young for the model.
+    """Quantiles at the close of ``refit_row`` for every listing that has traded by then and is too young for the model.
+
+    A listing that is old enough and has none all the same (a side that never lost, a price that never moved) gets none
+    here either.
 
     ``features`` (n_listings, n_features) default to :func:`market_features` without a capitalisation.
 
@@ -255,12 +268,17 @@ def cold_start_quantiles(
     early = EarlyVolatility.of(panel, chosen)
     estimator.fit(peers_of(forecast, 0, early, known, np.arange(len(panel.symbols))))
     out = np.full(forecast.quantile.shape[1:], np.nan)
-    weight, assumed = np.full_like(out, np.nan), np.zeros(out.shape[0], bool)
+    weight, assumed = np.full_like(out, np.nan), np.zeros(len(panel.symbols), np.bool_)
     look_back = round(chosen.window_days * panel.bars_per_day)
-    for column in np.flatnonzero(np.isnan(forecast.quantile[0]).any(axis=(1, 2))):
-        if np.isfinite(panel.close[: refit_row + 1, column]).any():
-            own = own_history(losses, early, refit_row, int(column), look_back)
-            cold = estimator.quantile(own, known[column])
-            out[column], weight[column] = cold.quantile, cold.own_weight
-            assumed[column] = np.isnan(known[column]).all() and not np.isfinite(own.log_sigma_now)
+    days = np.isfinite(panel.close[: refit_row + 1]).sum(axis=0) / panel.bars_per_day
+    needed = MIN_HISTORY_DAYS + WARMUP_DAYS + losses.horizon_bars / panel.bars_per_day  # windows count once complete
+    young = (days > 0.0) & (days <= needed)
+    for column in np.flatnonzero(young & np.isnan(forecast.quantile[0]).any(axis=(1, 2))):
+        own = own_history(losses, early, refit_row, int(column), look_back)
+        cold = estimator.quantile(own, known[column])
+        out[column], weight[column] = cold.quantile, cold.own_weight
+        assumed[column] = np.isnan(known[column]).all() and not np.isfinite(own.log_sigma_now)
+    bounded = np.array([SIDES.index("short" if payoff is Payoff.INVERSE else "long") for payoff in payoffs_of(panel)])
+    columns = np.arange(len(panel.symbols))
+    out[columns, bounded] = np.minimum(out[columns, bounded], 1.0)  # the side whose price can only fall to nothing
     return ColdQuantiles(out, weight, assumed, estimator.n_peers_)

@@ -17,6 +17,7 @@ from leverline.evidence.coverage_rows import CoverageRow, PooledRow, StressRow, 
 from leverline.evidence.crash_days import CrashDay, crash_days
 from leverline.evidence.scoring import Scored, in_force, score, scored_rows
 from leverline.ground.arrays import FloatArray
+from leverline.ground.display import DisplayTable, ShownAsTables, number_text, percent_text
 from leverline.ground.errors import InsufficientDataError, UsageError, require
 from leverline.ground.progress import track
 from leverline.market.bars import NS_PER_S, Bars, Panel
@@ -76,7 +77,7 @@ class Walk:
 
 
 @dataclass(frozen=True, slots=True)
-class BacktestResult:
+class BacktestResult(ShownAsTables):
     """Everything the backtest found; see the command-line contract for the JSON form."""
 
     results: tuple[CoverageRow, ...]
@@ -88,6 +89,20 @@ class BacktestResult:
     provenance: Provenance | None
     walks: tuple[Walk, ...] = ()
     survivorship: str = SURVIVORSHIP
+
+    def display_tables(self) -> tuple[DisplayTable, ...]:
+        """Pooled rates, then one row a market, side, layer, confidence and horizon."""
+        pooled = [(p.layer, percent_text(p.confidence), f"{p.horizon_s:g}", percent_text(1.0 - p.confidence),
+                   percent_text(p.rate), percent_text(p.mean_margin)) for p in self.pooled]
+        rows = [(r.symbol, r.side, r.layer, percent_text(r.confidence), f"{r.horizon_s:g}", f"{r.observations:,}",
+                 number_text(r.exceedances), f"{r.band_low} to {r.band_high}", percent_text(r.mean_margin), r.verdict)
+                for r in self.results]
+        return (
+            DisplayTable(f"Walk-forward, {self.method}: all markets and sides. {self.survivorship}",
+                         ("layer", "confidence", "horizon, s", "allowed", "breached", "mean margin"), pooled),
+            DisplayTable("By market and side",
+                         ("market", "side", "layer", "confidence", "horizon, s", "windows", "breached", "band",
+                          "mean margin", "verdict"), rows))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document of ``leverline backtest --json``; undefined is None."""

@@ -11,6 +11,7 @@ from leverline.calibrate.publishing import refit_rows
 from leverline.evidence.coverage_rows import by_date, in_band_share, top_volatility
 from leverline.evidence.scoring import Scored, in_force, score, scored_rows
 from leverline.ground.arrays import BoolArray, FloatArray
+from leverline.ground.display import DisplayTable, ShownAsTables, number_text, percent_text
 from leverline.ground.errors import InsufficientDataError
 from leverline.ground.progress import track
 from leverline.market.bars import Panel
@@ -57,7 +58,7 @@ class MethodScore:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(ShownAsTables):
     """All models at one horizon.
 
     ``severity`` has, by (method, confidence), loss over margin of the aligned windows, (n_windows, n_sides), NaN where
@@ -66,6 +67,17 @@ class Comparison:
 
     scores: tuple[MethodScore, ...]
     severity: dict[tuple[str, float], FloatArray]
+
+    def display_tables(self) -> tuple[DisplayTable, ...]:
+        """One row a model and confidence, the best score first."""
+        rows = [(s.method, percent_text(s.confidence), percent_text(s.rate), percent_text(s.top_decile_rate),
+                 percent_text(s.mean_margin), f"{number_text(s.rise_5)}x", number_text(s.quantile_score),
+                 "yes" if s.in_set else "no")
+                for s in sorted(self.scores, key=lambda s: (s.confidence, s.quantile_score))]
+        columns = ("method", "confidence", "breached", "in top decile", "mean margin", "rise in 5", "quantile score",
+                   "in confidence set")
+        horizon = f"{self.scores[0].horizon_s:g} s" if self.scores else "no horizon"
+        return (DisplayTable(f"Methods over {horizon}", columns, rows),)
 
     def of(self, method: str, confidence: float) -> MethodScore:
         """The score of one model at one confidence."""

@@ -35,10 +35,11 @@ class Prediction:
 
 
 class PooledRegression(Estimator):
-    """Regression of peers' quantities on their features, shrunk by empirical Bayes, with a predictive variance.
+    r"""Regression of peers' quantities on their features, shrunk by empirical Bayes, with a predictive variance.
 
     A missing feature (NaN) stands at the peers' mean and widens the prediction by what it could have said. A feature
-    outside the peers' range is taken at the end of that range: nothing is extrapolated.
+    outside the peers' range is taken at the end of that range, nothing is extrapolated, and widens the prediction by
+    what the slope would have made of the rest, at most as much as if it were missing.
 
     Parameters
     ----------
@@ -51,9 +52,9 @@ class PooledRegression(Estimator):
     coefficient_ : ndarray of shape (n_features, n_targets)
         Per feature as given, not standardised.
     spread_ : ndarray of shape (n_targets,)
-        :math:`\\tau`, the standard deviation across peers that features leave unexplained.
+        :math:`\tau`, the standard deviation across peers that features leave unexplained.
     ridge_ : ndarray of shape (n_targets,)
-        :math:`\\lambda`.
+        :math:`\lambda`.
     n_peers_ : int
     """
 
@@ -96,7 +97,7 @@ class PooledRegression(Estimator):
         along = (z @ self._right.T) ** 2  # (n, rank)
         reach = along @ (1.0 / (self._size[:, None] ** 2 + self.ridge_))
         beyond = np.maximum((z**2).sum(axis=1) - along.sum(axis=1), 0.0)[:, None] / self.ridge_
-        unknown = np.isnan(features).astype(np.float64) @ self._standard_coefficient**2
+        unknown = self._outside(features) ** 2 @ self._standard_coefficient**2
         variance = self.spread_**2 * (1.0 + 1.0 / self.n_peers_ + reach + beyond) + unknown
         return Prediction(self.mean_ + z @ self._standard_coefficient, variance)
 
@@ -111,6 +112,11 @@ class PooledRegression(Estimator):
                 spread = float(seen.std())
                 self._centre[column], self._scale[column] = seen.mean(), spread if spread > 0 else 1.0
                 self._low[column], self._high[column] = seen.min(), seen.max()
+
+    def _outside(self, features: FloatArray) -> FloatArray:
+        """How far each feature lies outside the peers' range, in their standard deviations, at most 1; 1 if missing."""
+        past = np.abs(features - np.clip(features, self._low, self._high)) / self._scale
+        return np.where(np.isfinite(features), np.minimum(past, 1.0), 1.0)
 
     def _standardised(self, features: FloatArray) -> FloatArray:
         inside = np.clip(features, self._low, self._high)

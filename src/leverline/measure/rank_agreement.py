@@ -30,8 +30,8 @@ class Agreement:
 def kendall_tau_b(first: FloatArray, second: FloatArray) -> float:
     r"""Kendall's :math:`\tau_b` of two columns (n,), finite: concordant less discordant pairs over untied ones."""
     pairs_first, pairs_second = np.sign(first[:, None] - first), np.sign(second[:, None] - second)
-    return _ratio(float(np.sum(pairs_first * pairs_second)), np.count_nonzero(pairs_first),
-                  np.count_nonzero(pairs_second))
+    return _ratio(float(np.sum(pairs_first * pairs_second)), float(np.count_nonzero(pairs_first)),
+                  float(np.count_nonzero(pairs_second)))
 
 
 def spearman_rho(first: FloatArray, second: FloatArray) -> float:
@@ -72,7 +72,7 @@ def difference_interval(
     reference: FloatArray, ours: FloatArray, rival: FloatArray, *, rng: np.random.Generator,
     confidence: float = 0.95, draws: int = 1000,
 ) -> Agreement:
-    """How much better ``ours`` agrees with ``reference`` than ``rival`` does: difference of tau-b, on the same draws."""
+    """How much better ``ours`` agrees with ``reference`` than ``rival``: difference of tau-b, on the same draws."""
     known = np.isfinite(reference) & np.isfinite(ours) & np.isfinite(rival)
     r, a, b = reference[known], ours[known], rival[known]
     if r.size < MINIMUM_MARKETS:
@@ -105,7 +105,8 @@ def _agreement(value: float, resampled: FloatArray, markets: int, confidence: fl
 
 
 def _paired(first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray]:
-    require(first.ndim == 1 and first.shape == second.shape, "two columns of one length", got=(first.shape, second.shape))
+    require(first.ndim == 1 and first.shape == second.shape, "two columns of one length",
+            got=(first.shape, second.shape))
     known = np.isfinite(first) & np.isfinite(second)
     return first[known], second[known]
 

@@ -157,7 +157,8 @@ def margins_of(source: Source) -> Iterator[Margin]:
             except InsufficientDataError:  # fewer than 20 blocks are not fitted; the table shows which are missing
                 continue
             for reading in READINGS:
-                margin = law.quantile_per_block(EXCEEDANCE) if reading == "per block" else law.quantile_per_day(EXCEEDANCE)
+                quantile = law.quantile_per_block if reading == "per block" else law.quantile_per_day
+                margin = quantile(EXCEEDANCE)
                 yield Margin(source.name, sample, payoff, prices, fit, block, reading, int(law.n_blocks_.min()),
                              {side: float(margin[k]) for k, side in enumerate(SIDES)})
 
@@ -182,8 +183,8 @@ def _rows(margins: list[Margin], reading: str) -> list[Row]:
     of_reading = [m for m in margins if m.reading == reading]
     hits = [m for m in of_reading if m.consistent]
     wanted = reading == "per block"
-    rows = [Row(f"1 % {reading}: combinations of {len(of_reading)} consistent with the published pair", float(len(hits)),
-                f"long {PUBLISHED['long']:.0%}, short {PUBLISHED['short']:.0%}",
+    rows = [Row(f"1 % {reading}: combinations of {len(of_reading)} consistent with the published pair",
+                float(len(hits)), f"long {PUBLISHED['long']:.0%}, short {PUBLISHED['short']:.0%}",
                 f"{'at least one' if wanted else 'none'} within {TOLERANCE:.0%} on both sides", bool(hits) == wanted)]
     best = {payoff: min((m for m in of_reading if m.payoff is payoff), key=lambda m: m.distance)
             for payoff in (Payoff.INVERSE, Payoff.LINEAR)}

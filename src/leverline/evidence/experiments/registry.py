@@ -9,9 +9,11 @@ from types import MappingProxyType
 
 from leverline.evidence.experiments import (
     book_costs,
+    cold_start,
     coverage,
     evt_margin_btc,
     implied_blend,
+    tiers_vs_binance,
     tiers_with_books,
     volatility_race,
 )
@@ -30,12 +32,16 @@ class Named:
 EXPERIMENTS = MappingProxyType({
     "book-costs": Named("do past order books foretell what walking the next minute's book costs, better than the last "
                         "snapshot and than the square-root law?", book_costs.run),
+    "cold-start": Named("do rates pooled with peers hold in a coin's first year, and does anything simpler do as well?",
+                        cold_start.run),
     "coverage": Named("does the default loss model cover 99 %, 99.5 % and 99.9 % on daily and hourly markets, and is "
                       "any rival better?", coverage.run),
     "evt-margin-btc": Named("under which reading of 1 % do extremes of bitcoin give the published margin of 33 % long "
                             "and 20 % short?", evt_margin_btc.run),
     "implied-blend": Named("does an implied volatility index improve the forecast of bitcoin's variance, a day and a "
                            "week ahead?", implied_blend.run),
+    "tiers-vs-binance": Named("how do our ladders compare with the exchange's, in level and in rank?",
+                              tiers_vs_binance.run),
     "tiers-with-books": Named("what do order books change in the limits of BTC and ETH, and do they change anything "
                               "else?", tiers_with_books.run),
     "volatility-race": Named("which volatility forecast is best by QLIKE: EWMA, HAR, ranges, GARCH, GJR?",

@@ -6,11 +6,15 @@ calibrated as of that day with one margin period of risk for all markets and siz
 markets is their losses and their depth and nothing we chose for them. Three things to know before reading:
 
 - bars are of another venue (perpetuals of Hyperliquid, daily), so a margin period below a day is scaled down by the
-  square root of time; the ranking hardly depends on the period, the levels do, and both are shown for several;
+  square root of time; levels depend on the period and on the unit of the 99 %, rankings less, and both are shown for
+  several;
 - no book of that day is at hand: depth is a volume proxy for *every* market, namely the other venue's volume times the
-  one ratio by which the exchange trades more bitcoin and ether. Markets whose depth was seen in books are counted apart:
-  there are none;
+  one ratio by which the exchange trades more bitcoin and ether. Markets whose depth was seen in books are counted
+  apart: there are none;
 - a market too young for the loss model takes its tail from its peers; those are counted.
+
+The exchange's brackets as a package carries them are compared too, where it can be had; they are of September 2026,
+more than a year after our last bar.
 
 Agreement of rankings is Kendall's tau-b with a bootstrap interval over markets; its rivals rank by traded volume and
 by market capitalisation alone.
@@ -21,7 +25,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -33,12 +37,13 @@ from leverline.calibrate.requirement import requirement
 from leverline.calibrate.tiers import fit_tiers
 from leverline.evidence.experiments.verdicts import Experiment, Row
 from leverline.ground.arrays import FloatArray
-from leverline.ground.errors import InsufficientDataError
+from leverline.ground.errors import InsufficientDataError, LeverlineError
 from leverline.ground.files import sha256
 from leverline.market.bars import NS_PER_S, Bars
 from leverline.market.brackets import ExchangeBracket, ExchangeBrackets
 from leverline.market.reading import read_bars
 from leverline.market.sources.bracket_files import read_brackets
+from leverline.market.sources.datasets import load_brackets
 from leverline.market.symbols import SymbolNaming
 from leverline.measure.loss_models import DEFAULT_MODEL
 from leverline.measure.rank_agreement import Agreement, difference_interval, spearman_interval, tau_interval
@@ -46,12 +51,19 @@ from leverline.model.appetite import SECONDS_PER_DAY, RiskAppetite
 from leverline.model.limitbook import Tier
 from leverline.model.quantities import UNITS_PER_ONE
 
+Unit = Literal["per_day", "per_margin_period"]
 BARS, BRACKETS = "daily_perp_hyperliquid_all.parquet", "leverage_tiers_binance_2024_10.parquet"
 CAPITALISATIONS, OWN_VOLUME = "daily_market_cap.parquet", "m15_perp_binance_btc_eth.parquet"
 AS_OF = "2024-10-24"
+PACKAGED, LATER = "freqtrade", "2025-07-01"
+"""The packaged brackets are of September 2026; our bars end in July 2025. More than a year lies between the two."""
 NOTIONALS = (1e4, 1e5, 1e6, 1e7)
-PERIODS_S = (3_600.0, 60.0, 600.0, SECONDS_PER_DAY)
-"""Margin periods; the first is the one the claims are made at: the longest an exchange's liquidation may last."""
+SETTINGS: tuple[tuple[float, Unit], ...] = (
+    (3_600.0, "per_day"), (600.0, "per_day"), (SECONDS_PER_DAY, "per_day"),
+    (3_600.0, "per_margin_period"), (600.0, "per_margin_period"))
+"""Margin periods, seconds, and the unit of the 99 %. Claims are made at the first: the unit of the exchange's profile,
+and the longest its liquidations may last. The others show what the choice does.
+"""
 KEY_SIZE = 1e6
 GRID: FloatArray = np.geomspace(1e3, 3e7, 181)
 VOLUME_DAYS = 30
@@ -84,6 +96,7 @@ class Comparison:
     """All common markets at one margin period, and those that could not be compared with the reason."""
 
     period_s: float
+    unit: Unit
     ladders: tuple[Ladder, ...]
     skipped: tuple[tuple[str, str], ...]
     young: int
@@ -95,48 +108,64 @@ class Comparison:
 
 
 def run(folder: Path) -> Experiment:
-    """Compare with the exchange's ladders of 2024-10-24 on the files of ``folder``."""
+    """Compare with the exchange's ladders of 2024-10-24, and with the packaged ones where they can be had."""
     for name in (BARS, BRACKETS, CAPITALISATIONS, OWN_VOLUME):
         if not (folder / name).is_file():
             raise InsufficientDataError(f"{name} is not in {folder}", remedy="name the folder that has it")
-    as_of = instant(AS_OF)
+    done = as_of_day(folder, read_brackets(folder / BRACKETS), AS_OF, SETTINGS)
+    try:
+        packaged = load_brackets(PACKAGED)
+    except LeverlineError as error:  # off line and not cached: the comparison that was asked for stands by itself
+        return replace(done, provenance=done.provenance | {PACKAGED: f"not read: {error}"})
+    later = as_of_day(folder, packaged, LATER, SETTINGS[:1])
+    return replace(done, rows=done.rows + later.rows, variants=done.variants + later.variants,
+                   provenance=done.provenance | {PACKAGED: later.provenance})
+
+
+def as_of_day(folder: Path, brackets: ExchangeBrackets, day: str, settings: tuple[tuple[float, Unit], ...],
+              ) -> Experiment:
+    """Compare ``brackets`` with ladders of ours calibrated on the files of ``folder`` up to midnight UTC of ``day``."""
+    as_of = instant(day)
     bars, own = read_named(folder / BARS, as_of), read_named(folder / OWN_VOLUME, as_of)
-    brackets = read_brackets(folder / BRACKETS)
     ratio, caps = volume_ratio(bars, own, as_of), capitalisations(folder / CAPITALISATIONS, bars, as_of)
     files = {name: sha256(folder / name) for name in (BARS, BRACKETS, CAPITALISATIONS, OWN_VOLUME)}
-    return experiment(bars, brackets, as_of_ns=as_of, volume_ratio=ratio, capitalisation=caps, files=files)
+    return experiment(bars, brackets, as_of_ns=as_of, volume_ratio=ratio, capitalisation=caps, files=files,
+                      settings=settings)
 
 
 def experiment(
     bars: Bars, brackets: ExchangeBrackets, *, as_of_ns: int, volume_ratio: float, capitalisation: dict[str, float],
-    files: dict[str, str],
+    files: dict[str, str], settings: tuple[tuple[float, Unit], ...] = SETTINGS,
 ) -> Experiment:
     """The same for any day: ``bars`` under the exchange's market names, ``brackets`` in force at ``as_of_ns``.
 
     ``volume_ratio`` is the exchange's volume over that of the bars; ``capitalisation`` is by market.
     """
     rng = np.random.default_rng(SEED)
-    compared = [compare(bars, brackets, period, as_of_ns, volume_ratio, capitalisation) for period in PERIODS_S]
+    compared = [compare(bars, brackets, as_of_ns, period_s=period, unit=unit, volume_ratio=volume_ratio,
+                        capitalisation=capitalisation) for period, unit in settings]
     main = compared[0]
-    rows = [row for size in range(len(NOTIONALS)) for row in _size_rows(main, size, rng)]
+    day = str(np.datetime64(as_of_ns, "ns").astype("datetime64[D]"))
+    rows = [row for size in range(len(NOTIONALS)) for row in _size_rows(main, size, day, rng)]
     variants = [v for each in compared for size in range(len(NOTIONALS)) for v in _variants(each, size, rng)]
-    variants += _disagreements(main)
+    variants += [_elasticities(main, size) for size in range(len(NOTIONALS))] + _disagreements(main)
     variants += [{"market": market, "left_out": why} for market, why in main.skipped]
+    variants = [{"as_of": day, **variant} for variant in variants]
     provenance = {
         "software": f"leverline {__version__}", "seed": SEED, "files": files, "model": DEFAULT_MODEL,
         "as_of": str(np.datetime64(as_of_ns, "ns").astype("datetime64[s]")) + "Z", "margin_period_s": main.period_s,
-        "scale": "sqrt-time below a day", "volume_ratio": volume_ratio,
+        "confidence_unit": main.unit, "scale": "sqrt-time below a day", "volume_ratio": volume_ratio,
         "depth": {"books": 0, DEPTH: len(main.ladders)}, "left_out": len(main.skipped),
         "young": main.young}
     return Experiment("tiers-vs-binance", tuple(rows), provenance, tuple(variants))
 
 
 def compare(
-    bars: Bars, brackets: ExchangeBrackets, period_s: float, as_of_ns: int, volume_ratio: float,
+    bars: Bars, brackets: ExchangeBrackets, as_of_ns: int, *, period_s: float, unit: Unit, volume_ratio: float,
     capitalisation: dict[str, float],
 ) -> Comparison:
     """Calibrate every common market at one margin period and read both ladders."""
-    appetite = one_period(period_s)
+    appetite = one_period(period_s, unit)
     theirs = brackets.by_symbol()
     common = [symbol for symbol in bars.symbols if symbol in theirs]
     scaled = replace(bars.select(common), files=bars.files)
@@ -150,15 +179,17 @@ def compare(
         ladders.append(_ladder(market, appetite, period_s, theirs[market.symbol],
                                capitalisation.get(market.symbol, float("nan"))))
     young = int(np.isfinite(done.curves.own_weight).sum())
-    return Comparison(period_s, tuple(ladders), tuple(skipped), young)
+    return Comparison(period_s, unit, tuple(ladders), tuple(skipped), young)
 
 
-def one_period(period_s: float) -> RiskAppetite:
+def one_period(period_s: float, unit: Unit) -> RiskAppetite:
     """The exchange's profile with one margin period for every market and size, and no lower cap on leverage."""
     profile = RiskAppetite.profile("exchange")
     period = profile.margin_period.model_copy(update={"detection_s": period_s, "participation": 1.0})
     rounding = profile.rounding.model_copy(update={"max_leverage": HIGHEST_LEVERAGE})
-    return profile.model_copy(update={"name": "one margin period", "margin_period": period, "rounding": rounding})
+    confidence = profile.confidence.model_copy(update={"unit": unit})
+    return profile.model_copy(update={"name": "one margin period", "confidence": confidence, "margin_period": period,
+                                      "rounding": rounding})
 
 
 def _ladder(
@@ -203,20 +234,26 @@ def _their_rates(brackets: tuple[ExchangeBracket, ...]) -> tuple[FloatArray, Flo
     return maintenance, initial
 
 
-def _size_rows(compared: Comparison, size: int, rng: np.random.Generator) -> list[Row]:
+def _size_rows(compared: Comparison, size: int, day: str, rng: np.random.Generator) -> list[Row]:
     """Rank agreement and level at one size, maintenance rates."""
     ours, theirs = compared.column("maintenance", size), compared.column("their_maintenance", size)
     tau = tau_interval(ours, theirs, rng=rng, draws=DRAWS)
-    where = f"at {NOTIONALS[size]:,.0f}, margin period {compared.period_s:g} s, depth {DEPTH}"
+    if not np.isfinite(tau.value):
+        return []  # too few markets whose ladders both reach so far; the variants say how many
+    where = f"as of {day} at {NOTIONALS[size]:,.0f}, margin period {compared.period_s:g} s, depth {DEPTH}"
     rivals = {"volume": -compared.column("volume_per_day"), "capitalisation": -compared.column("capitalisation")}
     alone = {name: tau_interval(rival, theirs, rng=rng, draws=DRAWS) for name, rival in rivals.items()}
     said = ", ".join(f"{name} alone {a.value:.3f} ({a.low:.3f} to {a.high:.3f}, {a.markets} markets)"
-                     for name, a in alone.items())
+                     for name, a in alone.items() if np.isfinite(a.value))
+    middle, low, high = _median_interval(ours / theirs, rng)
+    said += f"; median ratio of ours to theirs {middle:.2f} ({low:.2f} to {high:.2f})"
     rows = [Row(f"rank agreement of maintenance, {tau.markets} markets {where}: tau-b", tau.value, f"0; {said}",
                 f"lower end of the 95 % interval above 0: {tau.low:.3f} to {tau.high:.3f}", tau.low > 0.0)]
     if NOTIONALS[size] == KEY_SIZE:
         for name, rival in rivals.items():
             better = difference_interval(theirs, ours, rival, rng=rng, draws=DRAWS)
+            if not np.isfinite(better.value):
+                continue
             rows.append(Row(
                 f"tau-b less that of ranking by {name} alone, {better.markets} markets {where}", better.value, "0",
                 f"95 % interval not wholly below 0: {better.low:.3f} to {better.high:.3f}", better.high >= 0.0))
@@ -231,16 +268,30 @@ def _variants(compared: Comparison, size: int, rng: np.random.Generator) -> list
     out = []
     for what in ("maintenance", "initial"):
         ours, theirs = compared.column(what, size), compared.column(f"their_{what}", size)
-        low, middle, high = _median_interval(ours / theirs, rng)
+        ratio = [_known(x) for x in _median_interval(ours / theirs, rng)]
         for name, rival in rankings.items():
             ranked = ours if rival is None else rival
             tau = tau_interval(ranked, theirs, rng=rng, draws=DRAWS)
             rho = spearman_interval(ranked, theirs, rng=rng, draws=DRAWS)
-            out.append({"margin_period_s": compared.period_s, "notional": NOTIONALS[size], "rate": what,
+            out.append({"margin_period_s": compared.period_s, "confidence_unit": compared.unit,
+                        "notional": NOTIONALS[size], "rate": what,
                         "ranked_by": name, "depth": DEPTH, "markets": tau.markets, "tau_b": _triple(tau),
                         "spearman": _triple(rho),
-                        "median_ratio_ours_to_theirs": [middle, low, high] if rival is None else None,
+                        "median_ratio_ours_to_theirs_with_interval": ratio if rival is None else None,
                         "beyond_their_last_tier": int(np.isnan(theirs).sum())})
+    return out
+
+
+def _elasticities(compared: Comparison, size: int) -> dict[str, Any]:
+    """Least squares of the log rates of both on our log loss quantile and log volume: what each ladder prices."""
+    drivers = np.column_stack([np.ones(len(compared.ladders)), np.log(compared.column("loss")),
+                               np.log(compared.column("volume_per_day"))])
+    out: dict[str, Any] = {"notional": NOTIONALS[size], "elasticity_of_maintenance_to": ["loss quantile", "volume"]}
+    for who, name in (("ours", "maintenance"), ("theirs", "their_maintenance")):
+        rate = compared.column(name, size)
+        known = np.isfinite(rate)
+        slopes = np.linalg.lstsq(drivers[known], np.log(rate[known]), rcond=None)[0][1:]
+        out[who] = [float(slope) for slope in slopes]
     return out
 
 
@@ -266,7 +317,7 @@ def _disagreements(compared: Comparison) -> list[dict[str, Any]]:
         out.append({"market": ladder.market, "notional": KEY_SIZE, "ours": float(ours[k]), "theirs": float(theirs[k]),
                     "log_ratio_less_median": float(apart[k]), "driver": driver, "loss_quantile": float(losses[k]),
                     "slippage": float(slippages[k]), "stressed_volume_per_day": ladder.volume_per_day,
-                    "capitalisation": None if np.isnan(ladder.capitalisation) else ladder.capitalisation})
+                    "capitalisation": _known(ladder.capitalisation)})
     return out
 
 
@@ -285,10 +336,8 @@ def market_name(coin: str) -> str:
 
 def volume_ratio(bars: Bars, own: Bars, as_of_ns: int) -> float:
     """The exchange's daily volume over that of the bars: median over its markets in ``own`` (BTC, ETH), 30 days."""
-    ratios = []
-    for market in own.symbols:
-        if market in bars.symbols:
-            ratios.append(_median_day(own, market, as_of_ns) / _median_day(bars, market, as_of_ns))
+    ratios = [_median_day(own, market, as_of_ns) / _median_day(bars, market, as_of_ns)
+              for market in own.symbols if market in bars.symbols]
     if not ratios:
         raise InsufficientDataError("no market is in both files", remedy="give a file with volumes of the exchange")
     return float(np.exp(np.mean(np.log(ratios))))
@@ -329,15 +378,19 @@ def instant(day: str) -> int:
 
 
 def _median_interval(values: FloatArray, rng: np.random.Generator) -> tuple[float, float, float]:
-    """Lower end, median and upper end of a 95 % bootstrap interval over markets."""
+    """Median, and lower and upper end of its 95 % bootstrap interval over markets."""
     seen = values[np.isfinite(values)]
     if not seen.size:
         return float("nan"), float("nan"), float("nan")
     drawn = np.median(seen[rng.integers(0, seen.size, size=(DRAWS, seen.size))], axis=1)
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return float(low), float(np.median(seen)), float(high)
+    return float(np.median(seen)), float(low), float(high)
 
 
 def _triple(agreement: Agreement) -> list[float | None]:
     """Value and interval for JSON."""
-    return [float(x) if np.isfinite(x) else None for x in (agreement.value, agreement.low, agreement.high)]
+    return [_known(x) for x in (agreement.value, agreement.low, agreement.high)]
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
