@@ -263,6 +263,9 @@ impact_coefficient = 1.0
 taker_fee_rate = 0.0005
 liquidation_cost_budget = 0.02
 max_share_of_daily_volume = 0.2
+crowding = 1.0
+max_depth_age_s = 86400
+basis_allowance_rate = 0.0
 [anti_procyclicality]
 buffer = 0.0
 stress_weight = 0.0
@@ -359,7 +362,7 @@ def test_sensitivities_agree_with_calibrating_again() -> None:
     again = {
         "confidence: allowed exceedance halved": calibrate_book(bars, changed(CCP, confidence={"level": 0.995})),
         "horizon: margin period +10 %": calibrate_book(bars, longer),
-        "depth: stressed volume -10 %": calibrate_book(thinner, CCP),
+        "depth: stressed depth and volume -10 %": calibrate_book(thinner, CCP),
     }
     for driver, made in again.items():
         appetite = longer if driver.startswith("horizon") else CCP

@@ -68,7 +68,7 @@ def test_rates_and_caps_carry_their_sensitivities(made: Calibration) -> None:
         assert all(change is not None and change >= 0 for change in moved.values())
     leverage = of(made, "BTC/USDT:USDT", "tiers", 0, "max_leverage").sensitivity
     assert all(change is not None and change <= 0 for change in leverage.values())
-    assert of(made, "BTC/USDT:USDT", "position_cap").sensitivity["depth: stressed volume -10 %"] == -0.1
+    assert of(made, "BTC/USDT:USDT", "position_cap").sensitivity["depth: stressed depth and volume -10 %"] == -0.1
 
 
 def test_a_number_that_the_appetite_sets_is_called_assumed() -> None:

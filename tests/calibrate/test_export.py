@@ -29,7 +29,8 @@ def fitted(rate: float, growth: float) -> tuple[Tier, ...]:
     notional = np.geomspace(1e3, 1e7, 30)
     maintenance = notional * rate * (1 + growth * notional / 1e7)
     return fit_tiers(notional, maintenance, 1.3 * maintenance, n_tiers=6,
-                     rounding=Rounding(minimum_maintenance_rate=0.0, maintenance_step=0.001, max_leverage=100, tiers=6), minimum_buffer=0.1)
+                     rounding=Rounding(minimum_maintenance_rate=0.0, maintenance_step=0.001, max_leverage=100, tiers=6),
+                     minimum_buffer=0.1)
 
 
 def test_ccxt_tiers_have_exactly_its_fields_and_amounts_in_currency() -> None:

@@ -19,7 +19,10 @@ from leverline.calibrate.requirement import (
     size_grid,
 )
 from leverline.ground.arrays import FloatArray
+from leverline.measure.basis import BasisAllowance
+from leverline.measure.depth_estimate import DepthEstimate, ImpactLaw, depth_estimate
 from leverline.model import RiskAppetite
+from leverline.model.limitbook import Basis
 
 DAY_S = 86_400.0
 CCP = RiskAppetite.profile("ccp")
@@ -34,6 +37,17 @@ def changed(appetite: RiskAppetite, **sections: dict[str, object]) -> RiskAppeti
     return RiskAppetite.model_validate(document)
 
 
+def by_volume(sigma: float = 0.06, volume: float = 1e8, coefficient: float = 1.0) -> DepthEstimate:
+    """Depth where only volume is known: the square-root law."""
+    return depth_estimate(as_of=0, max_age_s=0.0, law=ImpactLaw(coefficient, sigma, volume, Basis.ASSUMED))
+
+
+def allowance(rate: float) -> BasisAllowance:
+    """The appetite's own allowance between mark and fill."""
+    nothing = float("nan")
+    return BasisAllowance(rate, nothing, nothing, Basis.ASSUMED, 0, 0, nothing, nothing, "a test")
+
+
 def market(long: FloatArray | None = None, short: FloatArray | None = None, **fields: object) -> MarketMeasures:
     """A market whose losses grow as the square root of time from 10 % (long) and 8 % (short) a day."""
     root = np.sqrt(HORIZONS / DAY_S)
@@ -41,7 +55,7 @@ def market(long: FloatArray | None = None, short: FloatArray | None = None, **fi
                                                  0.08 * root if short is None else short]), None)
     given = MarketMeasures(
         symbol="A", losses=curve, losses_at_half_exceedance=replace(curve, quantile=curve.quantile * 1.3),
-        reaction=np.array([0.05, 0.04]), sigma_per_day=0.06, volume_per_day=1e8, filtering=0.5)
+        reaction=np.array([0.05, 0.04]), volume_per_day=1e8, filtering=0.5, depth=by_volume(), basis=allowance(0.0))
     return replace(given, **fields)  # type: ignore[arg-type]
 
 
@@ -57,6 +71,14 @@ def test_maintenance_is_loss_slippage_and_fee_each_once() -> None:
     assert needs.initial_rate[1] == pytest.approx(needs.maintenance_rate[1] + 0.05)
 
 
+def test_the_basis_between_mark_and_fill_is_added_once() -> None:
+    """A venue that marks by an index would pay every gap between the index and its own book."""
+    grid = np.array([1e4, 1e7])
+    plain, gapped = requirement(market(), CCP, grid), requirement(market(basis=allowance(0.003)), CCP, grid)
+    np.testing.assert_allclose(gapped.maintenance_rate - plain.maintenance_rate, 0.003)
+    np.testing.assert_allclose(gapped.initial_rate - plain.initial_rate, 0.003)
+
+
 def test_slippage_that_the_liquidator_bears_is_not_in_the_margin() -> None:
     """It would be paid once in margin and once more in the liquidator's bonus."""
     borne = changed(CCP, costs={"slippage_bearer": "liquidator"})
@@ -69,7 +91,7 @@ def test_slippage_that_the_liquidator_bears_is_not_in_the_margin() -> None:
 
 def test_the_floor_binds_where_the_market_is_calm() -> None:
     """A quiet month would allow unlimited leverage."""
-    calm = market(losses=LossCurve(HORIZONS, np.full((3, 2), 0.001), None), sigma_per_day=1e-4)
+    calm = market(losses=LossCurve(HORIZONS, np.full((3, 2), 0.001), None), depth=by_volume(1e-4))
     needs = requirement(calm, CCP, np.array([1e3, 1e5]))
     assert needs.maintenance_rate.tolist() == [0.02, 0.02]
     assert needs.initial_rate.tolist() == pytest.approx([0.07, 0.07])
@@ -98,15 +120,15 @@ def test_the_tightest_of_three_constraints_caps_a_position() -> None:
     assert share is not None
     assert share.notional == pytest.approx(1e7)
     assert share.binding == "share of stressed daily volume"
-    cost = position_cap(market(sigma_per_day=0.12), changed(CCP, costs={"max_share_of_daily_volume": 0.5}))
+    cost = position_cap(market(depth=by_volume(0.12)), changed(CCP, costs={"max_share_of_daily_volume": 0.5}))
     assert cost is not None
     assert cost.notional == pytest.approx(6.25e6)
-    assert cost.binding == "liquidation-cost budget"
+    assert cost.binding == "liquidation-cost budget (volume)"
 
 
 def test_an_unknown_volume_sets_no_cap_and_no_slippage() -> None:
     """A cap would be invented where nothing is known of the market's depth."""
-    dry = market(volume_per_day=float("nan"))
+    dry = market(volume_per_day=float("nan"), depth=None)
     assert position_cap(dry, CCP) is None
     grid = size_grid(None)
     needs = requirement(dry, CCP, grid)
@@ -119,7 +141,7 @@ def test_an_unknown_volume_sets_no_cap_and_no_slippage() -> None:
 def test_the_grid_ends_at_the_cap_however_small() -> None:
     """The largest positions of a small market would have no requirement."""
     for volume in (1e2, 1e8, 1e14):
-        cap = position_cap(market(volume_per_day=volume), CCP)
+        cap = position_cap(market(volume_per_day=volume, depth=by_volume(volume=volume)), CCP)
         assert cap is not None
         grid = size_grid(cap)
         assert grid[-1] == pytest.approx(cap.notional)
@@ -138,11 +160,12 @@ def test_sensitivities_are_what_a_changed_appetite_or_market_would_give() -> Non
 
     longer = changed(CCP, margin_period={"detection_s": 86_400 * 1.1, "participation": 0.1 / 1.1})
     louder = replace(base, losses=replace(base.losses, quantile=base.losses.quantile * 1.1**0.5),
-                     reaction=base.reaction * 1.1**0.5, sigma_per_day=0.066)
+                     reaction=base.reaction * 1.1**0.5, depth=by_volume(0.066))
     expected = {
         "horizon: margin period +10 %": relative(base, longer),
         "volatility +10 %": relative(louder, CCP),
-        "depth: stressed volume -10 %": relative(replace(base, volume_per_day=9e7), CCP),
+        "depth: stressed depth and volume -10 %": relative(
+            replace(base, volume_per_day=9e7, depth=by_volume(volume=9e7)), CCP),
         "confidence: allowed exceedance halved": relative(replace(base, losses=base.losses_at_half_exceedance), CCP),
     }
     assert moved.keys() == expected.keys()
@@ -159,19 +182,19 @@ def test_sensitivities_are_what_a_changed_appetite_or_market_would_give() -> Non
 @given(
     volume=st.floats(1e2, 1e12), sigma=st.floats(1e-4, 0.5), participation=st.floats(0.01, 1.0),
     bearer=st.sampled_from(["venue", "liquidator"]), floor=st.floats(0, 0.1), fee=st.floats(0, 0.01),
-    coefficient=st.floats(0, 3), budget=st.floats(1e-4, 0.5), share=st.floats(0.001, 1.0),
+    coefficient=st.floats(0, 3), budget=st.floats(1e-4, 0.5), share=st.floats(0.001, 1.0), basis=st.floats(0, 0.02),
 )
 @settings(max_examples=60, deadline=None)
 def test_more_size_confidence_time_volatility_or_less_depth_never_needs_less(
     volume: float, sigma: float, participation: float, bearer: str, floor: float, fee: float, coefficient: float,
-    budget: float, share: float,
+    budget: float, share: float, basis: float,
 ) -> None:
     """Somebody could lower a margin by making the position worse."""
     appetite = changed(
         CCP, margin_period={"participation": participation}, rounding={"minimum_maintenance_rate": floor},
-        costs={"slippage_bearer": bearer, "taker_fee_rate": fee, "impact_coefficient": coefficient,
+        costs={"slippage_bearer": bearer, "taker_fee_rate": fee,
                "liquidation_cost_budget": budget, "max_share_of_daily_volume": share})
-    given_market = market(volume_per_day=volume, sigma_per_day=sigma)
+    given_market = market(volume_per_day=volume, depth=by_volume(sigma, volume, coefficient), basis=allowance(basis))
     cap = position_cap(given_market, appetite)
     assert cap is not None
     assert cap.notional > 0

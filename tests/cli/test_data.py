@@ -30,6 +30,17 @@ def test_a_good_file_is_described(run: Run, bars_csv: Path) -> None:
     document = run("data", "describe", bars_csv, "--json").document
     assert document["refused"] == []
     assert document["rows"] == 840
+    assert document["format"] == "bars"
+
+
+def test_files_of_several_formats_are_told_apart(run: Run, bars_csv: Path) -> None:
+    """Depth would be described as bars, or one file of many lost."""
+    Path("bands.csv").write_text("ts,symbol,percentage,depth,notional\n" + "".join(
+        f"2024-01-01T00:00:{30 * k:02}Z,A,{far},{100 + k},{(100 + k) * (100 + far)}\n"
+        for k in range(2) for far in (-1, 1)))
+    document = run("data", "describe", bars_csv, "bands.csv", "--json").document
+    assert [one["format"] for one in document["reports"]] == ["bars", "bands"]
+    assert run("data", "describe", "bands.csv", "--json").document["format"] == "bands"
 
 
 def test_suspicious_bars_are_shown_and_accepted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from leverline.calibrate.requirement import (
     MarketMeasures,
     PositionCap,
     Requirement,
+    cap_sensitivities,
     longest_period_s,
     position_cap,
     requirement,
@@ -25,6 +26,7 @@ from leverline.calibrate.requirement import (
 from leverline.calibrate.tiers import fit_tiers
 from leverline.calibrate.tracing import provenance_of
 from leverline.ground.arrays import FloatArray
+from leverline.ground.display import DisplayTable, ShownAsTables
 from leverline.ground.errors import InsufficientDataError
 from leverline.ground.progress import track
 from leverline.market.bars import Bars, Panel
@@ -41,7 +43,7 @@ from leverline.measure.loss_models import (
 )
 from leverline.model import Explanation, InstrumentLimits, LimitBook, Payoff, RiskAppetite
 from leverline.model.appetite import SECONDS_PER_DAY
-from leverline.model.limitbook import pointer
+from leverline.model.limitbook import Basis, pointer
 
 STALE_BARS = 3
 """A market whose newest bar is older than this many bars (and a day) at the as-of time is not quoted any more."""
@@ -66,7 +68,7 @@ class MarketCalibration:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(ShownAsTables):
     """A book, and what stands behind it."""
 
     book: LimitBook
@@ -76,6 +78,11 @@ class Calibration:
     curves: LossCurves
     sigma_per_day: FloatArray  # (n_bars, n_listings), forecast known at each bar's close
     as_of_ns: int
+
+    def display_tables(self) -> tuple[DisplayTable, ...]:
+        """The limits, and what was left out."""
+        left_out = (DisplayTable("Left out", ("market", "why"), self.skipped),) if self.skipped else ()
+        return (*self.book.display_tables(), *left_out)
 
 
 def calibrate_book(
@@ -95,8 +102,9 @@ def calibrate_book(
         The margin period is shorter than a bar and no ``scale`` was named, or no market can be calibrated.
     """
     check_scale(scale)
-    model, beside = loss_model(method), beside or BesideBars()
+    model, given = loss_model(method), beside or BesideBars()
     as_of = bars.newest_close_ns if as_of_ns is None else as_of_ns
+    beside = given.until(as_of)
     known = bars.until(as_of)
     panel = Panel.of(known)
     measured = _measure(panel, appetite, model, scale, beside, cold_start=cold_start)
@@ -115,18 +123,20 @@ def calibrate_book(
                 ends = tier_ends(market.limits, market.requirement)
                 explanations |= explain_instrument(
                     pointer("instruments", symbol), market.limits, market.requirement, market.cap,
-                    sensitivities(market.measures, appetite, ends), appetite)
+                    sensitivities(market.measures, appetite, ends), cap_sensitivities(market.measures, appetite),
+                    appetite)
         if reason is not None:
             skipped.append((symbol, reason))
     if not markets:
         raise InsufficientDataError(f"no market can be calibrated: {skipped[0][0]}: {skipped[0][1]}",
                                     remedy="give longer or newer bars, or another --as-of")
-    warnings = _warnings(known, panel, markets, appetite, scale, skipped, beside.unmatched(known.symbols))
+    warnings = (*_warnings(known, panel, markets, appetite, scale, skipped), *beside.warnings,
+                *_warnings_beside(markets, given, known.symbols))
     book = LimitBook.of(
         as_of=_instant(as_of), settlement=appetite.settlement,
         instruments={m.symbol: m.limits for m in markets}, explanations=explanations,
         provenance=provenance_of(known, appetite, as_of, {"loss_model": asdict(model), "scale": scale}, warnings,
-                                 beside=beside.files))
+                                 beside=given.files))
     return Calibration(book, tuple(markets), tuple(skipped), panel, measured.curves, measured.sigma, as_of)
 
 
@@ -247,9 +257,9 @@ def _instant(ns: int) -> datetime:
 
 def _warnings(
     bars: Bars, panel: Panel, markets: list[MarketCalibration], appetite: RiskAppetite, scale: str | None,
-    skipped: list[tuple[str, str]], unmatched: list[str],
+    skipped: list[tuple[str, str]],
 ) -> tuple[str, ...]:
-    """Everything a reader of the book should know before trusting it."""
+    """What a reader of the book should know of its bars before trusting it."""
     out = list(bars.warnings)
     closes = [m.symbol for m in markets if panel.close_only[m.column]]
     dry = [m.symbol for m in markets if m.measures.depth is None]
@@ -264,19 +274,33 @@ def _warnings(
     if shorter and scale is not None:
         out.append(f"shorter than a bar: {' and '.join(shorter)}; losses were scaled by {scale}: {SCALINGS[scale]}; "
                    "a backtest scores whole bars and does not test the scaling")
-    out += [f"{m.symbol}: {note}" for m in markets if m.measures.depth for note in m.measures.depth.notes
-            if m.measures.depth.source != "volume"]
-    out += [f"{m.symbol}: volatility is {m.implied.basis}" for m in markets if m.implied]
     young = [f"{m.symbol} (own {m.own_weight:.2f}, peers {1.0 - m.own_weight:.2f})" for m in markets
              if m.own_weight is not None]
     if young:
         out.append(f"too young for the loss model, tail pooled with peers: {_names(young)}")
-    if unmatched:
-        out.append(f"given beside the bars, but no market has the name: {_names(unmatched)}")
     if skipped:
         total = len(skipped) + len(markets)
         out.append(f"{len(skipped)} of {total} markets were left out: {_names([s for s, _ in skipped])}")
     return tuple(out)
+
+
+def _warnings_beside(markets: list[MarketCalibration], given: BesideBars, symbols: tuple[str, ...]) -> list[str]:
+    """What became of everything that was given beside the bars."""
+    out: list[str] = []
+    for m in markets:
+        depth, basis = m.measures.depth, m.measures.basis
+        if m.symbol in given.books or m.symbol in given.bands:
+            notes = depth.notes if depth is not None else (
+                "the depth given is too old, or rejected, on at least one side: without volume it cannot be used",)
+            out += [f"{m.symbol}: {note}" for note in notes]
+        if m.implied:
+            out.append(f"{m.symbol}: volatility is {m.implied.basis}")
+        if given.marks is not None and m.symbol in given.marks.symbols and basis.basis is Basis.ASSUMED:
+            out.append(f"{m.symbol}: mark prices were given, but the basis is assumed: {basis.why}")
+    unmatched = given.unmatched(symbols)
+    if unmatched:
+        out.append(f"given beside the bars, but no market has the name: {_names(unmatched)}")
+    return out
 
 
 def _names(symbols: list[str]) -> str:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from leverline.calibrate.rounding import exact
 from leverline.calibrate.schedule import initial_amount, maintenance_amount, tier_of
+from leverline.ground.display import DisplayTable, ShownAsTables
 from leverline.ground.errors import require
 from leverline.model.limitbook import InstrumentLimits, LimitBook, pointer
 from leverline.model.quantities import UNITS_PER_ONE
@@ -74,7 +75,7 @@ class CurvePoint:
 
 
 @dataclass(frozen=True, slots=True)
-class BookDiff:
+class BookDiff(ShownAsTables):
     """What changed between two books; :attr:`is_empty` when nothing did."""
 
     old_id: str
@@ -104,6 +105,12 @@ class BookDiff:
             for c in self.changes
         ]
         return came + went + moved
+
+    def display_tables(self) -> tuple[DisplayTable, ...]:
+        """One row a changed number."""
+        caption = f"Book {self.old_id[:12]} ({self.old_as_of}) to {self.new_id[:12]} ({self.new_as_of})"
+        caption += ": the same limits" if self.is_empty else ""
+        return (DisplayTable(caption, ("limit", "old", "new", "change", "effect"), self.rows()),)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, keys as the fields are called."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from leverline.calibrate.requirement import PositionCap, Requirement, Sensitivity
@@ -14,15 +16,18 @@ from leverline.model.quantities import UNITS_PER_ONE
 
 def explain_instrument(
     root: str, limits: InstrumentLimits, needs: Requirement, cap: PositionCap | None, moves: tuple[Sensitivity, ...],
-    appetite: RiskAppetite,
+    cap_moves: dict[str, float], appetite: RiskAppetite,
 ) -> dict[str, Explanation]:
-    """Explanations by JSON pointer. Sensitivities are relative changes of the unrounded rate at the tier's end."""
+    """Explanations by JSON pointer. Sensitivities are relative changes of the unrounded rate at the tier's end.
+
+    None stands where a moved driver asks for depth beyond what is known.
+    """
     basis = Basis.MEASURED if cap is not None else Basis.ASSUMED
     out: dict[str, Explanation] = {}
     for k, (tier, end) in enumerate(zip(limits.tiers, tier_ends(limits, needs).tolist(), strict=True)):
         at = f"{root}/tiers/{k}"
-        maintenance = {m.driver: round(float(m.maintenance[k]), 6) for m in moves}
-        initial = {m.driver: round(float(m.initial[k]), 6) for m in moves}
+        maintenance = {m.driver: _shown(float(m.maintenance[k])) for m in moves}
+        initial = {m.driver: _shown(float(m.initial[k])) for m in moves}
         floored = _measured(needs, end) < needs.floor
         out[f"{at}/maintenance_margin_rate"] = Explanation(
             binding=f"{_parts(needs, end)} at the tier's end", basis=Basis.ASSUMED if floored else basis,
@@ -32,7 +37,8 @@ def explain_instrument(
         out[f"{at}/initial_margin_rate"] = Explanation(binding=why, basis=initial_basis, sensitivity=initial)
         out[f"{at}/max_leverage"] = Explanation(
             binding=f"reciprocal of the initial margin rate: {why}", basis=initial_basis,
-            sensitivity={driver: round(1.0 / (1.0 + change) - 1.0, 6) for driver, change in initial.items()})
+            sensitivity={driver: None if change is None else _shown(1.0 / (1.0 + change) - 1.0)
+                         for driver, change in initial.items()})
         out[f"{at}/maintenance_deduction"] = Explanation(
             binding="keeps maintenance continuous at the tier's floor", basis=basis)
         out[f"{at}/notional_floor"] = Explanation(
@@ -43,7 +49,8 @@ def explain_instrument(
             basis=basis)
     out[f"{root}/position_cap"] = Explanation(
         binding=_cap_binding(limits, needs, cap), basis=basis,
-        sensitivity={} if cap is None or _cut_short(limits, needs) else _cap_sensitivity(cap))
+        sensitivity={} if cap is None or _cut_short(limits, needs)
+        else {driver: _shown(change) for driver, change in cap_moves.items()})
     out[f"{root}/binding_side"] = Explanation(binding="larger loss quantile at the smallest size", basis=Basis.MEASURED)
     out[f"{root}/open_interest_cap"] = Explanation(binding="not calibrated", basis=Basis.ASSUMED)
     out[f"{root}/fees/taker"] = Explanation(binding="risk appetite", basis=Basis.ASSUMED)
@@ -101,8 +108,6 @@ def _cap_binding(limits: InstrumentLimits, needs: Requirement, cap: PositionCap 
     return "larger positions need more margin than their notional" if _cut_short(limits, needs) else cap.binding
 
 
-def _cap_sensitivity(cap: PositionCap) -> dict[str, float | None]:
-    """Analytic: every cap is proportional to volume; the cost budget's falls with the square of volatility."""
-    by_cost = cap.binding.startswith("liquidation-cost budget")
-    by_volatility = round(1.0 / 1.21 - 1.0, 6) if by_cost else 0.0
-    return {"depth: stressed depth and volume -10 %": -0.1, "volatility +10 %": by_volatility}
+def _shown(change: float) -> float | None:
+    """To the millionth; None where there is no number."""
+    return round(change, 6) if math.isfinite(change) else None

@@ -12,6 +12,8 @@ from leverline.market.trades import Series
 from leverline.measure.implied import BlendedVolatility
 
 DAY_NS = 86_400 * NS_PER_S
+FACTOR_BOUNDS = (0.5, 2.0)
+"""One print of an index moves no margin further than this; a shock that lasts shows in the bars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +44,18 @@ def implied_use(panel: Panel, sigma_per_day: FloatArray, column: int, index: Ser
     seen = np.isfinite(returns)
     squares = np.bincount(day_of[seen] - days[0], returns[seen] ** 2, minlength=days.size)
     traded = np.bincount(day_of[seen] - days[0], minlength=days.size) > 0
-    realised = np.where(traded & (squares > 0.0), squares, np.nan)
+    whole = (days + 1) * DAY_NS <= closes[-1]  # the variance of half a day is no day's
+    realised = np.where(traded & whole & (squares > 0.0), squares, np.nan)
     last_bar = np.searchsorted(day_of, days, side="right") - 1
-    forecast = np.concatenate([[np.nan], sigma_per_day[last_bar, column]])
+    sigma = sigma_per_day[last_bar, column]
+    forecast = np.concatenate([[np.nan], np.where(sigma > 0.0, sigma, np.nan)])
     points = np.full(days.size, np.nan)
     at = (index.ts - 1) // DAY_NS - days[0]
     inside = (at >= 0) & (at < days.size)
     points[at[inside]] = 100.0 * index.value[inside]
     blend = BlendedVolatility().fit(forecast, realised, points)
-    factor = float(blend.sigma_[-1] / forecast[-1]) if np.isfinite(forecast[-1]) else 1.0
-    return ImpliedUse(factor, blend.basis_, (days + 1) * DAY_NS, forecast[1:], blend.implied_only_[1:],
+    wanted = float(blend.sigma_[-1] / forecast[-1]) if np.isfinite(forecast[-1]) else 1.0
+    factor = float(np.clip(wanted, *FACTOR_BOUNDS))
+    basis = blend.basis_ + (f"; its factor {wanted:.2f} was held at {factor:g}" if factor != wanted else "")
+    return ImpliedUse(factor, basis, (days + 1) * DAY_NS, forecast[1:], blend.implied_only_[1:],
                       blend.sigma_[1:])

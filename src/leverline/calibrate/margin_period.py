@@ -113,7 +113,7 @@ class LossCurves:
     scale: str | None
     forecasts: tuple[Forecast, ...]  # one a horizon
     time_factor: FloatArray  # (k,), below 1 where a bar's losses were scaled down
-    own_weight: FloatArray  # (n_listings,), a young listing's share of its own tail in the first horizon; NaN if mature
+    own_weight: FloatArray  # (n_listings,), a young listing's least share of its own tail at any horizon; NaN if mature
 
     def of(self, column: int) -> LossCurve:
         """The curve of one listing."""
@@ -143,7 +143,7 @@ def loss_curves(
         quantile = steadied(forecast, panel, losses, tools)[-1, :, :, 0]
         if cold_start:
             weight = _fill_young(quantile, panel, losses, model, allowed * exceedance_factor)
-            own_weight = weight if len(forecasts) == 1 else own_weight
+            own_weight = np.fmin(own_weight, weight)
         quantiles.append(factor * quantile)
     return LossCurves(horizons, np.array(quantiles), scale, tuple(forecasts), factors, own_weight)
 

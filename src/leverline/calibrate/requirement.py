@@ -150,6 +150,30 @@ class Sensitivity:
 def sensitivities(market: MarketMeasures, appetite: RiskAppetite, notional: FloatArray) -> tuple[Sensitivity, ...]:
     """How the requirement answers to confidence, horizon, volatility and depth, all else equal, before rounding."""
     base = requirement(market, appetite, notional)
+    out = []
+    for driver, (bumped_market, bumped_appetite) in _bumped(market, appetite).items():
+        bumped = requirement(bumped_market, bumped_appetite, notional)
+        out.append(Sensitivity(driver, bumped.maintenance_rate / base.maintenance_rate - 1.0,
+                               bumped.initial_rate / base.initial_rate - 1.0))
+    return tuple(out)
+
+
+CAP_DRIVERS = ("depth: stressed depth and volume -10 %", "volatility +10 %")
+"""What moves a position cap; confidence does not, and the margin period's end is the cap itself."""
+
+
+def cap_sensitivities(market: MarketMeasures, appetite: RiskAppetite) -> dict[str, float]:
+    """Relative change of the position cap when one driver moves, all else equal; empty where there is no cap."""
+    base = position_cap(market, appetite)
+    if base is None or not base.notional:
+        return {}
+    bumped = _bumped(market, appetite)
+    moved = {driver: position_cap(*bumped[driver]) for driver in CAP_DRIVERS}
+    return {driver: cap.notional / base.notional - 1.0 for driver, cap in moved.items() if cap is not None}
+
+
+def _bumped(market: MarketMeasures, appetite: RiskAppetite) -> dict[str, tuple[MarketMeasures, RiskAppetite]]:
+    """Market and appetite with one driver moved, by what was moved."""
     lengthened = appetite.margin_period.model_copy(update={
         "detection_s": appetite.margin_period.detection_s * (1.0 + BUMP),
         "oracle_delay_s": appetite.margin_period.oracle_delay_s * (1.0 + BUMP),
@@ -168,12 +192,7 @@ def sensitivities(market: MarketMeasures, appetite: RiskAppetite, notional: Floa
         moved["depth: stressed depth and volume -10 %"] = (
             replace(market, volume_per_day=market.volume_per_day * (1.0 - BUMP),
                     depth=_moved(market.depth, left=1.0 - BUMP)), appetite)
-    out = []
-    for driver, (bumped_market, bumped_appetite) in moved.items():
-        bumped = requirement(bumped_market, bumped_appetite, notional)
-        out.append(Sensitivity(driver, bumped.maintenance_rate / base.maintenance_rate - 1.0,
-                               bumped.initial_rate / base.initial_rate - 1.0))
-    return tuple(out)
+    return moved
 
 
 def _moved(depth: DepthEstimate | None, *, left: float = 1.0, louder_tail: float = 1.0) -> DepthEstimate | None:

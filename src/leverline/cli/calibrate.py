@@ -58,7 +58,7 @@ def calibrate(
     check_scale(scale)
     naming = options.naming_of(quote, kind, symbol_map)
     read = options.load_bars(bars, symbols=symbols, naming=naming, strict=strict, until_ns=as_of_ns)
-    beside = options.load_beside(*beside_files, naming)
+    beside = options.load_beside(*beside_files, naming, strict=strict)
     made = calibrate_book(read, risk_appetite, as_of_ns=as_of_ns, scale=scale, method=name, beside=beside,
                           cold_start=not no_cold_start)
     tested = None if no_backtest else prove_book(made, read, risk_appetite, method=name)

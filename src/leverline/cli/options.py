@@ -125,7 +125,9 @@ def writable_targets(targets: dict[str, Path | None], inputs: list[Path]) -> Non
             taken[path.resolve()] = option
 
 
-def load_beside(books: list[Path], implied: list[Path], marks: list[Path], naming: SymbolNaming) -> BesideBars:
+def load_beside(
+    books: list[Path], implied: list[Path], marks: list[Path], naming: SymbolNaming, *, strict: bool
+) -> BesideBars:
     """Read what is known beside the bars; each file's format shows in its columns."""
     from leverline.calibrate.beside_bars import BesideBars
     from leverline.market.describing import format_of
@@ -140,8 +142,8 @@ def load_beside(books: list[Path], implied: list[Path], marks: list[Path], namin
     wrong = [name for name in by_format if name not in ("level2", "bands")]
     if wrong:
         raise UsageError(f"--books takes level-2 snapshots or depth bands; {by_format[wrong[0]][0].name} is {wrong[0]}")
-    snapshots = read_level2(by_format["level2"], naming=naming) if "level2" in by_format else ()
-    bands = read_bands(by_format["bands"], naming=naming) if "bands" in by_format else ()
-    index = read_series(implied, "implied-volatility", naming=naming) if implied else ()
+    snapshots = read_level2(by_format["level2"], strict=strict, naming=naming) if "level2" in by_format else ()
+    bands = read_bands(by_format["bands"], strict=strict, naming=naming) if "bands" in by_format else ()
+    index = read_series(implied, "implied-volatility", strict=strict, naming=naming) if implied else ()
     return BesideBars({b.symbol: b for b in snapshots}, {b.symbol: b for b in bands}, {s.symbol: s for s in index},
-                      read_bars(marks, naming=naming) if marks else None)
+                      read_bars(marks, strict=strict, naming=naming) if marks else None)

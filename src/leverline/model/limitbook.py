@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from leverline.ground.display import DisplayTable, ShownAsTables, number_text, percent_text
 from leverline.ground.errors import refuse
 from leverline.ground.files import write_text
 from leverline.model.instrument import Kind, Payoff
@@ -125,7 +126,7 @@ class Override(Noun):
     calibrated: float | str | None
 
 
-class LimitBook(Noun):
+class LimitBook(Noun, ShownAsTables):
     """One version of all limits. Build with :meth:`of`, which seals it with its id."""
 
     schema_: Literal["leverline.limitbook/1"] = Field(default="leverline.limitbook/1", alias="schema")
@@ -157,6 +158,18 @@ class LimitBook(Noun):
         document = self.model_dump(mode="json", by_alias=True)
         return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
+    def display_tables(self) -> tuple[DisplayTable, ...]:
+        """One row a market and tier; amounts in the settlement currency."""
+        rows = [
+            (symbol if k == 0 else "", _amount(tier.notional_floor), _amount(tier.notional_cap),
+             f"{tier.max_leverage:g}x", percent_text(tier.initial_margin_rate),
+             percent_text(tier.maintenance_margin_rate), _amount(tier.maintenance_deduction))
+            for symbol, limits in self.instruments.items() for k, tier in enumerate(limits.tiers)
+        ]
+        columns = ("market", "above", "up to", "leverage", "initial", "maintenance", "deduction")
+        caption = f"Leverage limits as of {self.as_of:%Y-%m-%d %H:%M} UTC, {self.settlement} (book {self.id[:12]})"
+        return (DisplayTable(caption, columns, rows),)
+
     def write(self, path: Path) -> None:
         """Write the document atomically."""
         write_text(path, self.to_json())
@@ -181,6 +194,11 @@ class LimitBook(Noun):
 def canonical_json(document: object) -> str:
     """Sorted keys, no spaces, UTF-8, no NaN: equal content gives equal text."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def _amount(units: int | None) -> str:
+    """Ledger units for readers; no bound where there are none."""
+    return "any size" if units is None else number_text(units / UNITS_PER_ONE)
 
 
 def units(amount: float) -> int:
