@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from leverline.model import (
     Tier,
 )
 from leverline.model.limitbook import Basis, pointer, units
+from leverline.report.beside.content import ImpliedPath, LiquidationCost, MarkGap, YoungListing
 from leverline.report.content import (
     BacktestContent,
     BarSummary,
@@ -99,7 +101,8 @@ def market(symbol: str, returns: FloatArray, scale: float) -> tuple[MarketConten
     maintenance = quantile_part + slippage + 0.0005
     curve = RequirementCurve(notional, maintenance * 1.25 + 0.01, maintenance,
                              (("loss quantile", quantile_part), ("slippage", slippage),
-                              ("taker fee", np.full(80, 0.0005))))
+                              ("taker fee", np.full(80, 0.0005))),
+                             86_400 * (1.0 + notional / 1e7), 86_400.0)
     model = MarginSeries("model", 0.99, 86400.0, ts, price, columns["long"][0], columns["short"][0], losses["long"],
                          losses["short"], columns["long"][2] > 0, columns["short"][2] > 0)
     both = np.ceil(np.maximum(columns["long"][0], columns["short"][0]) / 0.005) * 0.005
@@ -108,6 +111,31 @@ def market(symbol: str, returns: FloatArray, scale: float) -> tuple[MarketConten
     bars = BarSummary(DAYS, START, int(ts[-1]), 86400.0, 3, 1, 0, True, False)
     return MarketContent(symbol, curve, VolatilityPath(ts, sigma, "EWMA, decay 0.97"), tuple(fits), (book, model),
                          bars), columns
+
+
+def beside(name: str, market: MarketContent) -> MarketContent:
+    """The first market has a book, bands and an index, the second bands and marks, all others volume; LTC is young."""
+    notional = np.geomspace(1e3, 6e7, 120)
+    seen = {"BTC/USD": {"book": 2e5, "bands": 2e7}, "ETH/USD": {"bands": 5e6}}.get(name, {})
+    rate = 4e-6 * np.sqrt(notional)
+    source = np.full(notional.size, "volume", dtype="<U6")
+    for part in ("bands", "book"):
+        source[notional <= seen.get(part, 0.0)] = part
+    trusted = str(source[0])
+    cost = LiquidationCost(
+        notional, rate, rate / 3, tuple(source.tolist()), 0.02, 2e7, "liquidation-cost budget", trusted,  # type: ignore[arg-type]
+        840.0 if seen else None, name == "ETH/USD", Basis.MEASURED if seen else Basis.ASSUMED, 0.31 if seen else None,
+        3.0, ("slope measured",) if seen else ())
+    gap = MarkGap(0.001, Basis.ASSUMED, "no mark prices were known: the appetite's allowance")
+    if name == "ETH/USD":
+        gap = MarkGap(0.0021, Basis.MEASURED, "quantile 0.99 after large moves", 0.0017, 0.0028, 0.0004, 40_000, 2_000)
+    volatility = market.volatility
+    assert volatility is not None
+    index = 1.1 * volatility.sigma_per_day
+    implied = ImpliedPath(volatility.ts, volatility.sigma_per_day, index, 1.05 * volatility.sigma_per_day, 1.05,
+                          "50% implied, 50% realised")
+    return replace(market, cost=cost, gap=gap, implied=implied if name == "BTC/USD" else None,
+                   young=YoungListing(45.0, 0.21) if name == "LTC/USD" else None)
 
 
 def listed(scale: float) -> InstrumentLimits:
@@ -158,7 +186,7 @@ def report_content(names: tuple[str, ...] = NAMES, seed: int = 5) -> ReportConte
         returns = simulated_returns(rng)
         for j, name in enumerate(names[block:block + 3]):
             content, columns = market(name, returns[:, j], 1 + 0.2 * j)
-            markets.append(content)
+            markets.append(beside(name, content))
             for series in content.series:
                 rows += coverage_rows(name, series)
             for side, (margin, loss, breach) in columns.items():

@@ -104,7 +104,7 @@ def test_show_draws_whatever_it_is_given(content: ReportContent) -> None:
     market, evidence = content.markets[0], content.backtest
     assert evidence is not None
     for thing in (market.curve, market.volatility, market.tails[0], market.tails, market.series[0], evidence.methods,
-                  evidence.crash_days):
+                  evidence.crash_days, market.cost, market.implied):
         assert len(figures.show(thing).data) > 0
     with pytest.raises(TypeError, match="no figure of int"):
         figures.show(3)
@@ -120,9 +120,11 @@ def test_every_colour_of_a_figure_has_a_dark_one(content: ReportContent) -> None
     assert evidence is not None
     assert market.curve is not None
     drawn = [figures.show(t) for t in (market.volatility, market.tails, market.series[0], evidence.methods,
-                                       evidence.crash_days)]
+                                       evidence.crash_days, market.cost, market.implied)]
     drawn += [figures.requirement(market.curve, content.book.instruments["BTC/USD"].tiers),
-              figures.requirement_parts(market.curve), figures.margins(market.series[1])]
+              figures.requirement_parts(market.curve), figures.margins(market.series[1]),
+              figures.margin_period(market.curve), figures.breach_rates(evidence.rows),
+              figures.ladders({name: each.tiers for name, each in content.book.instruments.items()})]
     for figure in drawn:
         used = set(re.findall(r'"(#[0-9a-fA-F]{3,8}|rgba?\([^)]*\))"', figure.to_json()))
         assert used - light <= {"rgba(0,0,0,0)"}
@@ -137,6 +139,7 @@ def test_colours_can_be_read(background: int) -> None:
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
     page = luminance(theme.ROLES["page"][background])
-    for role in ("ink", "muted", "long", "short", "breach", "calibrated", "good", "caution", "bad"):
+    for role in ("ink", "muted", "long", "short", "breach", "calibrated", "good", "caution", "bad", "book", "bands",
+                 "volume"):
         own = luminance(theme.ROLES[role][background])
         assert (max(own, page) + 0.05) / (min(own, page) + 0.05) >= 4.5, role

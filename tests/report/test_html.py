@@ -17,8 +17,8 @@ from leverline.report.content import MarketContent, ReportContent
 from leverline.report.html import page, write_report
 from tests.report.synthetic import SURVIVORSHIP, report_content
 
-SECTIONS = ("limits", "tiers", "requirement", "tails", "coverage", "cost", "crashes", "quality", "survivorship",
-            "provenance")
+SECTIONS = ("limits", "tiers", "requirement", "liquidity", "basis", "tails", "implied", "cold-start", "coverage",
+            "cost", "crashes", "quality", "survivorship", "provenance")
 EVIL = '<script>alert("x")</script>&'
 
 
@@ -108,7 +108,7 @@ def test_figures_are_whole(read: Reader) -> None:
     """A place without a drawing, or a drawing without a caption, is a hole in the argument."""
     places = [a for a in read.of("div") if a.get("class") == "plot"]
     names = {a.get("id") for a, _ in read.scripts}
-    assert len(places) == len(specifications(read)) == 3 * (2 + 2 + 2 + 2) + 2
+    assert len(places) == len(specifications(read)) == 3 * (3 + 1 + 2 + 2 + 2) + 1 + 2
     for place in places:
         assert place["data-spec"] in names
         assert place["aria-describedby"] in {a.get("id") for a in read.of("figcaption")}
@@ -182,8 +182,10 @@ def test_text_cannot_become_markup(content: ReportContent) -> None:
         methods=tuple(replace(m, name=EVIL + m.name) for m in evil.backtest.methods),
         crash_days=tuple(replace(d, name=EVIL) for d in evil.backtest.crash_days),
         rows=tuple(replace(r, verdict=EVIL) for r in evil.backtest.rows))
-    markets = tuple(replace(m, tails=tuple(replace(t, fit=EVIL, unit=EVIL, loss_unit=EVIL) for t in m.tails))
-                    for m in evil.markets)
+    markets = tuple(replace(
+        m, tails=tuple(replace(t, fit=EVIL, unit=EVIL, loss_unit=EVIL) for t in m.tails),
+        cost=m.cost and replace(m.cost, notes=(EVIL,), cap_binding=EVIL), gap=m.gap and replace(m.gap, why=EVIL),
+        implied=m.implied and replace(m.implied, made_of=EVIL)) for m in evil.markets)
     document = page(replace(evil, backtest=evidence, markets=markets))
     read = Reader(document)
     assert "alert(" not in "".join(text for a, text in read.scripts if a.get("type") != "application/json")

@@ -50,7 +50,7 @@ def percent_text(rate: float | None) -> str:
 
 
 def number_text(value: float | None) -> str:
-    """A number with four digits, or its thousands apart; a dash where there is none."""
+    """A number with four digits, from a thousand on whole and grouped; a dash where there is none."""
     if value is None or value != value:
         return "–"
-    return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
+    return f"{value:,.0f}" if abs(value) >= 1e3 else f"{value:.4g}"

@@ -11,7 +11,7 @@ __all__ = ["show"]
 
 
 def show(thing: object) -> go.Figure:
-    """Draw a result: see :func:`leverline.report.figures.show`. The drawing library is imported on the first call."""
-    from leverline.report import figures
+    """Draw a result: see :func:`leverline.report.showing.show`. The drawing library is imported on the first call."""
+    from leverline.report import showing
 
-    return figures.show(thing)
+    return showing.show(thing)

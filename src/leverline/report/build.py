@@ -17,6 +17,7 @@ from leverline.measure.losses import SIDES
 from leverline.model import RiskAppetite
 from leverline.model.appetite import SECONDS_PER_DAY
 from leverline.report import wording
+from leverline.report.beside.build import implied_path, liquidation_cost, mark_gap, young_listing
 from leverline.report.content import (
     BacktestContent,
     BarSummary,
@@ -70,27 +71,36 @@ def content_of(
         title="Leverage limits: " + ", ".join(market.symbol for market in made.markets[:4])
         + (f" and {len(made.markets) - 4} more" if len(made.markets) > 4 else ""),
         book=made.book, appetite=appetite,
-        markets=tuple(_market(made, market, bars, tested) for market in made.markets),
+        markets=tuple(_market(made, market, bars, appetite, tested) for market in made.markets),
         backtest=None if tested is None else _backtest(tested, methods),
         findings=bars.findings, notes=made.book.provenance.warnings)
 
 
 def _market(
-    made: Calibration, market: MarketCalibration, bars: Bars, tested: BacktestResult | None
+    made: Calibration, market: MarketCalibration, bars: Bars, appetite: RiskAppetite, tested: BacktestResult | None
 ) -> MarketContent:
-    needs = market.requirement
-    shape = np.ones_like(needs.notional)
-    curve = RequirementCurve(
-        needs.notional, needs.initial_rate, needs.maintenance_rate,
-        (("loss quantile", needs.loss), ("slippage", needs.slippage), ("taker fee", needs.fee * shape)))
     column, model = market.column, made.curves.forecasts[0].model
     decays = model.decays_per_day or MODELS[DEFAULT_MODEL].decays_per_day
     volatility = VolatilityPath(
         made.panel.ts + made.panel.spacing_ns, made.sigma_per_day[:, column],
         "mean of exponentially weighted variances, decay per day " + " and ".join(f"{d:g}" for d in decays))
+    period = appetite.margin_period
     return MarketContent(
-        market.symbol, curve, volatility, _tails(made, column),
-        () if tested is None else _series(tested, market.symbol), _bars(made, market, bars))
+        market.symbol, requirement_curve(market, period.detection_s + period.oracle_delay_s), volatility,
+        _tails(made, column), () if tested is None else _series(tested, market.symbol), _bars(made, market, bars),
+        liquidation_cost(made, market, appetite), mark_gap(market), implied_path(market), young_listing(made, market))
+
+
+def requirement_curve(market: MarketCalibration, fixed_period_s: float = 0.0) -> RequirementCurve:
+    """The requirement of one market with its parts; those that are nowhere felt are left out, but the loss never."""
+    needs = market.requirement
+    shape = np.ones_like(needs.notional)
+    measured = needs.loss + needs.slippage + needs.basis + needs.fee
+    beside_loss = (("slippage", needs.slippage), ("basis between mark and fill", needs.basis * shape),
+                   ("taker fee", needs.fee * shape), ("up to the lowest rate", needs.maintenance_rate - measured))
+    parts = (("loss quantile", needs.loss), *((name, part) for name, part in beside_loss if part.any()))
+    return RequirementCurve(needs.notional, needs.initial_rate, needs.maintenance_rate, parts, needs.margin_period_s,
+                            fixed_period_s)
 
 
 def _tails(made: Calibration, column: int) -> tuple[TailFit, ...]:
@@ -188,7 +198,7 @@ def _backtest(tested: BacktestResult, methods: tuple[MethodScore, ...]) -> Backt
     return BacktestContent(
         method=tested.method, start_ts=int(closes[opened[0]]), end_ts=int(closes[opened[-1]]),
         refit="every day" if every == SECONDS_PER_DAY else f"every {wording.span(every)}",
-        rows=tuple(_row(row) for row in tested.results),
+        rows=tuple(coverage_row(row) for row in tested.results),
         survivorship=tested.survivorship,
         pooled=tuple(
             PooledRow("model" if p.layer == "model" else "book", p.confidence, p.horizon_s, p.rate,
@@ -196,13 +206,11 @@ def _backtest(tested: BacktestResult, methods: tuple[MethodScore, ...]) -> Backt
                       p.rate_top_volatility_decile)
             for p in tested.pooled if p.rate is not None),
         stress=tuple(_stress(tested)), crash_days=tuple(_crashes(tested)),
-        methods=tuple(
-            MethodPoint(m.method, m.confidence, m.horizon_s, m.rate, m.mean_margin, m.rise_5, m.quantile_score,
-                        m.in_set, m.method == DEFAULT_MODEL) for m in methods),
+        methods=tuple(method_point(m) for m in methods),
         skipped=tested.skipped)
 
 
-def _row(row: EvidenceRow) -> CoverageRow:
+def coverage_row(row: EvidenceRow) -> CoverageRow:
     """A row and its standing; a model whose count holds but whose breaches cluster holds with a reservation."""
     clusters = row.verdict == "holds" and row.layer == "model" and (row.christoffersen_p or 1.0) < CLUSTERED
     return CoverageRow(
@@ -211,6 +219,12 @@ def _row(row: EvidenceRow) -> CoverageRow:
         row.mean_margin, row.peak_margin, row.peak_to_trough, row.max_increase_5, row.quantile_score,
         "clustered" if clusters else row.verdict,
         Standing.CAUTION if clusters else _STANDING[row.verdict])
+
+
+def method_point(score: MethodScore) -> MethodPoint:
+    """A method among those compared."""
+    return MethodPoint(score.method, score.confidence, score.horizon_s, score.rate, score.mean_margin, score.rise_5,
+                       score.quantile_score, score.in_set, score.method == DEFAULT_MODEL)
 
 
 def _side(name: str) -> Side:

@@ -83,6 +83,16 @@ def parts(symbol: str, curve: RequirementCurve) -> str:
             f"{wording.percent(float(curve.maintenance_rate[-1]))}.")
 
 
+def margin_period(symbol: str, curve: RequirementCurve, currency: str) -> str:
+    """The margin period of the smallest and of the largest position."""
+    period = curve.margin_period_s
+    if period is None:
+        return f"{symbol}: the margin period is not known."
+    return (f"{symbol}: {wording.about(float(period[0]))} for {wording.notional(float(curve.notional[0]), currency)}, "
+            f"{wording.about(float(period[-1]))} for "
+            f"{wording.notional(float(curve.notional[-1]), currency)}. Losses are taken over this time.")
+
+
 def volatility(symbol: str, path: VolatilityPath) -> str:
     """Today's volatility against its own history."""
     seen = path.sigma_per_day[np.isfinite(path.sigma_per_day)]

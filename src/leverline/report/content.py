@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+import numpy as np
+
 from leverline.ground.arrays import BoolArray, FloatArray, IntArray
 from leverline.market.bars import Finding
 from leverline.model import LimitBook, RiskAppetite
+from leverline.report.beside.content import ImpliedPath, LiquidationCost, MarkGap, YoungListing
 
 Side = Literal["long", "short"]
 Layer = Literal["model", "book"]
@@ -35,12 +38,21 @@ class RequirementCurve:
 
     ``initial_rate`` and ``maintenance_rate`` are average rates, amount / notional. ``parts`` are the named pieces of
     the maintenance rate in the order in which they are stacked (such as *loss quantile*, *slippage*, *taker fee*).
+    ``margin_period_s`` is how long a position of each size can lose before it is closed, ``fixed_period_s`` the part of
+    it that all sizes share.
     """
 
     notional: FloatArray
     initial_rate: FloatArray
     maintenance_rate: FloatArray
     parts: tuple[tuple[str, FloatArray], ...] = ()
+    margin_period_s: FloatArray | None = None
+    fixed_period_s: float = 0.0
+
+    @property
+    def period_grows(self) -> bool:
+        """Whether the margin period depends on size: without volume it is the same for all."""
+        return self.margin_period_s is not None and float(np.ptp(self.margin_period_s)) > 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +146,10 @@ class MarketContent:
     tails: tuple[TailFit, ...] = ()
     series: tuple[MarginSeries, ...] = ()  # the first one speaks for the market in the headline
     bars: BarSummary | None = None
+    cost: LiquidationCost | None = None
+    gap: MarkGap | None = None
+    implied: ImpliedPath | None = None
+    young: YoungListing | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from plotly.offline import get_plotlyjs
 from leverline.ground.files import write_text
 from leverline.report import theme, wording
 from leverline.report.content import ReportContent
+from leverline.report.gallery import Gallery, Section
 from leverline.report.markup import Markup, join, tag
-from leverline.report.sections import ORDER, Gallery, Section
+from leverline.report.sections import ORDER
 
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 """Content security policy of the page: whatever is not in the file is not loaded."""

@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import groupby
 
-import plotly.graph_objects as go
-
 from leverline.report import captions, figures, tables, wording
+from leverline.report.beside.sections import basis, cold_start, implied, liquidity
 from leverline.report.content import CrashDay, Layer, MarketContent, ReportContent, Standing
+from leverline.report.gallery import Gallery, Section, pairs, section_of
 from leverline.report.markup import Content, Markup, join, missing, shown, tag
-
-FULL_DETAIL_MARKETS = 6
-"""Up to so many markets every line has all its points; beyond, they share the same number among them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A part of the page, reached as ``#anchor``."""
-
-    anchor: str
-    title: str
-    body: Markup
-
-
-class Gallery:
-    """Collects figures as the sections are written; each is a numbered place in the page and a specification."""
-
-    def __init__(self, n_markets: int) -> None:
-        self.specifications: list[str] = []
-        self.points = max(160, min(figures.POINTS, figures.POINTS * FULL_DETAIL_MARKETS // max(1, n_markets)))
-
-    def hang(self, title: str, figure: go.Figure, caption: str) -> Markup:
-        """Give ``figure`` a place, with ``title`` over it and ``caption`` under it."""
-        number = len(self.specifications)
-        self.specifications.append(figure.to_json())
-        height = figure.layout.height
-        return tag("figure",
-                   tag("p", title, class_="title"),
-                   tag("div", class_="plot", id=f"figure-{number}", data_spec=f"specification-{number}", role="img",
-                       aria_describedby=f"caption-{number}", aria_label=title, style=f"min-height:{height}px"),
-                   tag("figcaption", caption, id=f"caption-{number}"))
 
 
 def headline(content: ReportContent, _: Gallery) -> Section:
@@ -103,12 +71,16 @@ def requirement(content: ReportContent, gallery: Gallery) -> Section | None:
         drawn = [gallery.hang("Margin rate by position size",
                               figures.requirement(market.curve, listed.tiers if listed else (), currency),
                               captions.requirement(market.symbol, market.curve, listed))]
+        if market.curve is not None and market.curve.period_grows:
+            drawn.append(gallery.hang("Margin period of risk by position size",
+                                      figures.margin_period(market.curve, currency),
+                                      captions.margin_period(market.symbol, market.curve, currency)))
         if market.curve is not None and market.curve.parts:
             drawn.append(gallery.hang("What maintenance margin is made of",
                                       figures.requirement_parts(market.curve, currency),
                                       captions.parts(market.symbol, market.curve)))
-        blocks.append(_pair(market.symbol, drawn))
-    return _section("requirement", "The requirement curve", blocks, lead=(
+        blocks.append(join([tag("h3", market.symbol), pairs(drawn)]))
+    return section_of("requirement", "The requirement curve", blocks, lead=(
         "Thick lines are what is published, thin dotted lines the calibrated curve. Rates are averages over the whole "
         "position: amount over notional. Each step carries its highest leverage."))
 
@@ -116,6 +88,7 @@ def requirement(content: ReportContent, gallery: Gallery) -> Section | None:
 def tails(content: ReportContent, gallery: Gallery) -> Section | None:
     """Volatility through time and the fitted tails."""
     blocks = []
+    realised_only = all(market.implied is None for market in content.markets)
     for market in content.markets:
         drawn = []
         if market.volatility is not None:
@@ -127,8 +100,9 @@ def tails(content: ReportContent, gallery: Gallery) -> Section | None:
                                       figures.tail(market.tails, gallery.points),
                                       captions.tail(market.symbol, market.tails)))
         if drawn:
-            blocks.append(_pair(market.symbol, drawn))
-    return _section("tails", "Volatility and tails", blocks)
+            blocks.append(join([tag("h3", market.symbol), pairs(drawn)]))
+    return section_of("tails", "Volatility and tails", blocks, lead=(
+        "Volatility is realised only: no implied-volatility index was given." if realised_only else None))
 
 
 def coverage(content: ReportContent, gallery: Gallery) -> Section | None:
@@ -142,7 +116,7 @@ def coverage(content: ReportContent, gallery: Gallery) -> Section | None:
         for market in content.markets if market.series
     ]
     if evidence is None:
-        return _section("coverage", "Coverage", drawn)
+        return section_of("coverage", "Coverage", drawn)
     stated = _survivorship_note(evidence.survivorship)
     lead = (f"Walk-forward from {wording.date(evidence.start_ts)} to {wording.date(evidence.end_ts)}: "
             f"{evidence.method}, refitted {evidence.refit}. A margin is only ever judged by what came after it.")
@@ -150,7 +124,7 @@ def coverage(content: ReportContent, gallery: Gallery) -> Section | None:
               "more nor less. The published layer is the margin as rounded, floored and joined over both sides, and "
               "should be breached no more often than allowed.")
     skipped = [tag("li", f"{symbol}: {reason}") for symbol, reason in evidence.skipped]
-    return _section("coverage", "Coverage", [
+    return section_of("coverage", "Coverage", [
         tag("p", layers),
         join([tables.pooled(evidence.pooled, evidence.band_level), stated]) if evidence.pooled else None,
         join([tables.coverage(evidence), stated]) if evidence.rows else None,
@@ -181,7 +155,7 @@ def cost(content: ReportContent, gallery: Gallery) -> Section | None:
             blocks += [gallery.hang(f"Margin through time: {captions.of_series(series)}",
                                     figures.margins(series, gallery.points), captions.margins(market.symbol, series))
                        for series in market.series]
-    return _section("cost", "Cost and procyclicality", blocks, lead=(
+    return section_of("cost", "Cost and procyclicality", blocks, lead=(
         "Margin that is safe but dear, or that jumps when everybody is short of cash, does harm of its own."))
 
 
@@ -197,7 +171,7 @@ def crashes(content: ReportContent, gallery: Gallery) -> Section | None:
         if len(days) > 1:
             blocks.append(gallery.hang(title, figures.crashes(days), captions.crashes(days)))
         blocks.append(join([tables.crash_days(days), stated]))
-    return _section("crashes", "Crash days", blocks, lead=(
+    return section_of("crashes", "Crash days", blocks, lead=(
         "Diversification fails on such days: what counts is how many markets are breached at once, and how far."))
 
 
@@ -218,7 +192,7 @@ def quality(content: ReportContent, _: Gallery) -> Section:
 def survivorship(content: ReportContent, _: Gallery) -> Section | None:
     """Which markets are missing because they did not live."""
     said = content.backtest.survivorship if content.backtest is not None else content.survivorship
-    return _section("survivorship", "Survivorship", [tag("p", said, class_="survivorship")] if said else [])
+    return section_of("survivorship", "Survivorship", [tag("p", said, class_="survivorship")] if said else [])
 
 
 def provenance(content: ReportContent, _: Gallery) -> Section:
@@ -235,23 +209,11 @@ def provenance(content: ReportContent, _: Gallery) -> Section:
     ]))
 
 
-def _pair(symbol: str, drawn: list[Markup]) -> Markup:
-    """A market's figures, side by side where there is room."""
-    return join([tag("h3", symbol), tag("div", *drawn, class_="pair")])
-
-
 def _survivorship_note(said: str) -> Markup | None:
     return tag("p", said, class_="tablenote survivorship") if said else None
 
 
-def _section(anchor: str, title: str, blocks: Iterable[Content], lead: str | None = None) -> Section | None:
-    """A section of ``blocks``, or None where all of them are empty."""
-    filled = [block for block in blocks if block]
-    if not filled:
-        return None
-    return Section(anchor, title, join([tag("p", lead, class_="lead") if lead else None, *filled]))
-
-
 ORDER: tuple[Callable[[ReportContent, Gallery], Section | None], ...] = (
-    headline, tiers, requirement, tails, coverage, cost, crashes, quality, survivorship, provenance,
+    headline, tiers, requirement, liquidity, basis, tails, implied, cold_start, coverage, cost, crashes, quality,
+    survivorship, provenance,
 )

@@ -29,6 +29,9 @@ ROLES: dict[str, tuple[str, str]] = {
     "part_3": ("#2e9c7c", "#2c7f66"),
     "part_4": ("#b0658f", "#96648a"),
     "part_5": ("#8a93a0", "#5c6674"),
+    "book": ("#00735a", "#4fd0a6"),
+    "bands": ("#7b3f93", "#cc9be0"),
+    "volume": ("#5b6673", "#a0abb9"),
     "band": ("rgba(0,95,153,0.22)", "rgba(108,184,236,0.26)"),
 }
 """Role: (light, dark)."""

@@ -81,6 +81,13 @@ def span(seconds: float) -> str:
     return f"{text}{SPACE}{unit}{'' if text == '1' else 's'}"
 
 
+def about(seconds: float) -> str:
+    """A duration to two digits, in the largest unit it fills: ``14 minutes``, ``3.2 days``."""
+    size, unit = next(((s, name) for s, name in _SPANS if seconds >= s), _SPANS[-1])
+    text = number(seconds / size, 2)
+    return f"{text}{SPACE}{unit}{'' if text == '1' else 's'}"
+
+
 def instant(ts: int) -> datetime:
     """Nanoseconds UTC as a datetime."""
     return datetime.fromtimestamp(ts // NS_PER_S, UTC)

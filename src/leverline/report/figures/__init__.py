@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from leverline.report.beside.content import ImpliedPath, LiquidationCost
 from leverline.report.content import (
     CrashDay,
     MarginSeries,
@@ -20,16 +21,24 @@ from leverline.report.content import (
 )
 from leverline.report.figures.comparison import crashes, methods
 from leverline.report.figures.drawing import POINTS
-from leverline.report.figures.limits import requirement, requirement_parts
+from leverline.report.figures.limits import margin_period, requirement, requirement_parts
+from leverline.report.figures.liquidity import liquidation_cost
+from leverline.report.figures.results import book_change, breach_rates, ladders
 from leverline.report.figures.series import BREACH_SYMBOL, coverage, largest_rise, margins
-from leverline.report.figures.tails import tail, volatility
+from leverline.report.figures.tails import implied, tail, volatility
 
 __all__ = [
     "BREACH_SYMBOL",
     "POINTS",
+    "book_change",
+    "breach_rates",
     "coverage",
     "crashes",
+    "implied",
+    "ladders",
     "largest_rise",
+    "liquidation_cost",
+    "margin_period",
     "margins",
     "methods",
     "requirement",
@@ -41,13 +50,17 @@ __all__ = [
 
 
 def show(thing: object) -> go.Figure:
-    """Draw a curve, a tail, a path, a series, methods or crash days; several tails, methods or days as a sequence."""
+    """Draw one piece of the page's content; tails, methods and crash days also several, as a sequence."""
     many = tuple(thing) if isinstance(thing, Sequence) else (thing,)
     match many:
         case (RequirementCurve() as curve,):
             return requirement(curve, ())
         case (VolatilityPath() as path,):
             return volatility(path)
+        case (ImpliedPath() as path,):
+            return implied(path)
+        case (LiquidationCost() as cost,):
+            return liquidation_cost(cost)
         case (MarginSeries() as series,):
             return coverage(series)
         case (TailFit(), *_):

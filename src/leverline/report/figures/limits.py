@@ -1,18 +1,23 @@
-"""The requirement by position size: published steps, calibrated curve, parts."""
+"""The requirement by position size: published steps, calibrated curve, parts, margin period."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
+from leverline.ground.arrays import FloatArray
 from leverline.model import Tier
 from leverline.model.quantities import UNITS_PER_ONE
 from leverline.report import wording
 from leverline.report.content import RequirementCurve
 from leverline.report.figures.drawing import PERCENT, single
 from leverline.report.theme import PARTS, axis, colour, layout
+
+PERIOD_UNITS = ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 
 
 def requirement(curve: RequirementCurve | None, tiers: tuple[Tier, ...], currency: str = "") -> go.Figure:
@@ -27,10 +32,8 @@ def requirement(curve: RequirementCurve | None, tiers: tuple[Tier, ...], currenc
             figure.add_scatter(x=single(curve.notional), y=single(100 * rate), name=f"{name}, calibrated", mode="lines",
                                line={"color": colour(role), "width": 1.2, "dash": "dot"},
                                hovertemplate="%{x:.3s}: %{y:.3g} %")
-    title = f"position notional{f', {currency}' if currency else ''} (log scale)"
     figure.update_layout(**layout(
-        xaxis=axis(type="log", range=[np.log10(low), np.log10(high)], dtick=1, tickformat="~s",
-                   title={"text": escape(title), "standoff": 8}),
+        xaxis=size_axis(currency, range=[np.log10(low), np.log10(high)]),
         yaxis=axis(title={"text": "margin rate", "standoff": 8}, **PERCENT) | {"range": [0, 1.14 * _highest(figure)]},
     ))
     return figure
@@ -79,19 +82,41 @@ def _notional_range(curve: RequirementCurve | None, tiers: tuple[Tier, ...]) -> 
 
 def requirement_parts(curve: RequirementCurve, currency: str = "") -> go.Figure:
     """What the calibrated maintenance rate is made of, stacked over notional."""
+    figure = _stacked(curve.notional, [(name, 100 * rate) for name, rate in curve.parts], " %")
+    figure.update_layout(**layout(
+        xaxis=size_axis(currency), yaxis=axis(title={"text": "maintenance rate", "standoff": 8}, **PERCENT),
+        legend_traceorder="normal"))
+    return figure
+
+
+def margin_period(curve: RequirementCurve, currency: str = "") -> go.Figure:
+    """How long a position can lose before it is closed: what all sizes share, and above it the time to liquidate."""
+    period = np.zeros(0) if curve.margin_period_s is None else curve.margin_period_s
+    size_s, unit = next(((s, name) for s, name in PERIOD_UNITS if period.max(initial=0.0) >= 2.0 * s), PERIOD_UNITS[-1])
+    fixed = np.full_like(period, curve.fixed_period_s / size_s)
+    figure = _stacked(curve.notional, [("detection and oracle delay", fixed), ("liquidation", period / size_s - fixed)],
+                      f" {unit}")
+    figure.update_layout(**layout(
+        xaxis=size_axis(currency), legend_traceorder="normal",
+        yaxis=axis(title={"text": f"margin period, {unit}", "standoff": 8}, rangemode="tozero")))
+    return figure
+
+
+def size_axis(currency: str, **changes: Any) -> dict[str, Any]:
+    """The axis of position sizes, decades of ``currency``."""
+    title = f"position notional{f', {currency}' if currency else ''} (log scale)"
+    return axis(type="log", dtick=1, tickformat="~s", title={"text": escape(title), "standoff": 8}, **changes)
+
+
+def _stacked(notional: FloatArray, parts: Sequence[tuple[str, FloatArray]], unit: str) -> go.Figure:
+    """Parts over notional, one upon the other, each with its own pattern."""
     figure = go.Figure()
     patterns = ("", "/", ".", "x", "-")
-    for i, (name, rate) in enumerate(curve.parts):
+    for i, (name, values) in enumerate(parts):
         role = PARTS[i % len(PARTS)]
-        figure.add_scatter(x=single(curve.notional), y=single(100 * rate), name=escape(name), mode="lines",
+        figure.add_scatter(x=single(notional), y=single(values), name=escape(name), mode="lines",
                            stackgroup="parts", line={"color": colour(role), "width": 0.8}, fillcolor=colour(role),
                            fillpattern={"shape": patterns[i % len(patterns)], "fgcolor": colour("page"), "size": 7,
                                         "solidity": 0.16, "fillmode": "overlay"},
-                           hovertemplate="%{x:.3s}: %{y:.3g} %")
-    title = f"position notional{f', {currency}' if currency else ''} (log scale)"
-    figure.update_layout(**layout(
-        xaxis=axis(type="log", dtick=1, tickformat="~s", title={"text": escape(title), "standoff": 8}),
-        yaxis=axis(title={"text": "maintenance rate", "standoff": 8}, **PERCENT),
-    ))
-    figure.update_layout(legend_traceorder="normal")
+                           hovertemplate=f"%{{x:.3s}}: %{{y:.3g}}{unit}")
     return figure

@@ -1,4 +1,4 @@
-"""Volatility through time and the tails of standardised losses."""
+"""Volatility through time, realised and implied, and the tails of standardised losses."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from leverline.report.beside.content import ImpliedPath
 from leverline.report.content import TailFit, VolatilityPath
 from leverline.report.figures.drawing import DASH, PERCENT, POINTS, milliseconds, single, time_range
 from leverline.report.theme import axis, colour, layout
@@ -29,6 +30,22 @@ def volatility(path: VolatilityPath, points: int = POINTS) -> go.Figure:
         yaxis=axis(title={"text": "volatility per day", "standoff": 8}, **PERCENT),
         showlegend=False,
     ))
+    return figure
+
+
+def implied(path: ImpliedPath, points: int = POINTS) -> go.Figure:
+    """Volatility through time as measured, as the index implies it, and as it was used."""
+    lines = (("realised", path.realised, {"color": colour("calibrated"), "width": 1.3, "dash": "dot"}),
+             ("implied, its bias removed", path.implied, {"color": colour("short"), "width": 1.3, "dash": "dash"}),
+             ("blended, as used", path.blended, {"color": colour("long"), "width": 1.9}))
+    rows = displayed_rows([sigma for _, sigma, _ in lines], points) if path.ts.size else np.empty(0, np.int64)
+    figure = go.Figure()
+    for name, sigma, line in lines:
+        figure.add_scatter(x=milliseconds(path.ts[rows]), y=single(100 * sigma[rows]), name=name, mode="lines",
+                           line=line, hovertemplate="%{x|%Y-%m-%d}: %{y:.3g} % per day")
+    figure.update_layout(**layout(
+        xaxis=axis(type="date", range=time_range(path.ts)),
+        yaxis=axis(title={"text": "volatility per day", "standoff": 8}, **PERCENT)))
     return figure
 
 
