@@ -77,7 +77,7 @@ def _parts(needs: Requirement, notional: float) -> str:
     loss, slippage = (float(np.interp(notional, needs.notional, part)) for part in (needs.loss, needs.slippage))
     parts = {f"{needs.binding_side_at(notional)} loss quantile": loss, "slippage": slippage, "taker fee": needs.fee}
     if needs.basis:
-        parts["basis between mark and fill"] = needs.basis
+        parts[f"{'assumed ' if needs.basis_assumed else ''}basis between mark and fill"] = needs.basis
     return " + ".join(f"{name} {100 * value:.2f} %" for name, value in sorted(parts.items(), key=lambda part: -part[1]))
 
 

@@ -21,6 +21,7 @@ from leverline.measure.depth_estimate import DepthEstimate
 from leverline.measure.impact import notional_within_time
 from leverline.measure.losses import SIDES
 from leverline.model.appetite import RiskAppetite
+from leverline.model.limitbook import Basis
 
 GRID_POINTS = 241
 SMALLEST_NOTIONAL = 1_000.0
@@ -63,6 +64,7 @@ class Requirement:
     loss_by_side: FloatArray  # (n, 2), long then short
     slippage: FloatArray
     basis: float
+    basis_assumed: bool  # from the appetite, where mark and fill were not both seen
     fee: float
     floor: float
     reaction: float
@@ -127,7 +129,8 @@ def requirement(market: MarketMeasures, appetite: RiskAppetite, notional: FloatA
         slippage = market.depth.cost_rate(notional)
     return Requirement(
         notional=notional, loss_by_side=market.losses.at(period), slippage=slippage,
-        basis=market.basis.rate, fee=appetite.costs.taker_fee_rate, floor=appetite.rounding.minimum_maintenance_rate,
+        basis=market.basis.rate, basis_assumed=market.basis.basis is Basis.ASSUMED,
+        fee=appetite.costs.taker_fee_rate, floor=appetite.rounding.minimum_maintenance_rate,
         reaction=float(market.reaction.max()), margin_period_s=period)
 
 

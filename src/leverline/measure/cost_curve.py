@@ -22,6 +22,9 @@ BAND_STEPS = 64
 of the band's width.
 """
 
+MORE_THAN_ALL = 1e21
+"""A notional beyond every market's, in any currency: what costs less than the budget there has no limit."""
+
 
 @dataclass(frozen=True, slots=True)
 class CostCurve:
@@ -80,6 +83,8 @@ class CostCurve:
             return float("inf")
         while float(self.cost_rate(high)[0]) <= budget_rate:
             high *= 4.0
+            if high > MORE_THAN_ALL:
+                return float("inf")
         return self._bisect(0.0, high, budget_rate)
 
     def scaled(self, factor: float) -> CostCurve:
