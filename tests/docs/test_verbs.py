@@ -9,7 +9,7 @@ import pytest
 import typer.main
 
 from leverline.cli.main import app
-from tests.docs.tables import DOCS, page, rows, section
+from tests.docs.tables import DOCS, names, page, rows, section
 
 
 def _commands() -> dict[str, click.Command]:
@@ -77,6 +77,28 @@ def test_commands_in_the_pages_exist() -> None:
                 verb = " ".join(words[1:3]) if words[1] == "data" else words[1]
                 known = {option for p in COMMANDS[verb].params for option in p.opts}
                 assert {word for word in words if word.startswith("--")} <= known, f"{path.name}: {line}"
+
+
+def test_the_page_of_data_lists_every_format_that_is_described() -> None:
+    """A reader would not know that a file can be looked at, or be sent to describe one that cannot."""
+    from leverline.market.describing import FORMATS
+
+    assert names(section(page("verbs/data.md"), "describe"), "format") == list(FORMATS)
+
+
+def test_the_page_of_reproduce_has_a_section_for_every_experiment() -> None:
+    """A claim of ours could be run, and nobody would be told what it asks and which files it needs."""
+    from leverline.evidence.experiments.registry import EXPERIMENTS
+
+    told = re.findall(r"^## (.+)$", page("verbs/reproduce.md"), re.MULTILINE)
+    assert sorted(told) == sorted(EXPERIMENTS)
+
+
+def test_the_page_of_bench_lists_every_row() -> None:
+    """Somebody would ask for a measurement that does not exist, or never learn of one that does."""
+    from leverline.evidence.bench.run import ROWS
+
+    assert names(page("verbs/bench.md"), "row") == list(ROWS)
 
 
 def test_the_methods_page_lists_the_loss_models_with_their_settings() -> None:

@@ -26,7 +26,7 @@ def third(row: str, head: str = HEAD) -> bytes:
 CASES = [
     *shapes(HEAD, GOOD, {c: HEAD.replace(c, "x") for c in ("ts", "side", "price", "size", "symbol")}),
     Case("side a word", third(f"{at(1)},A,buy,1,99,2"), 3, "side", "is no side"),
-    Case("side empty", third(f"{at(1)},A,,1,99,2"), 3, "side", "is no side"),
+    Case("side empty", third(f"{at(1)},A,,1,99,2"), 3, "side", "is missing"),
     Case("price negative", third(f"{at(1)},A,bid,1,-99,2"), 3, "price", "not positive"),
     Case("price zero", third(f"{at(1)},A,bid,1,0,2"), 3, "price", "not positive"),
     Case("price NaN", third(f"{at(1)},A,bid,1,NaN,2"), 3, "price", "not finite"),

@@ -28,7 +28,7 @@ def second(row: str, head: str = HEAD) -> bytes:
 CASES = [
     *shapes(HEAD, GOOD, {c: HEAD.replace(c, "x") for c in ("order_id", "price", "volume", "action", "side", "symbol")}),
     Case("action a word", second(f"8,99,2,amended,bid,{at(1)},1,A"), 2, "action", "is no action"),
-    Case("action empty", second(f"8,99,2,,bid,{at(1)},1,A"), 2, "action", "is no action"),
+    Case("action empty", second(f"8,99,2,,bid,{at(1)},1,A"), 2, "action", "is missing"),
     Case("side a word", second(f"8,99,2,created,B,{at(1)},1,A"), 2, "side", "is no side"),
     Case("id missing", second(f",99,2,created,bid,{at(1)},1,A"), 2, "order_id", "missing"),
     Case("id endless", second(f"{'x' * 200},99,2,created,bid,{at(1)},1,A"), 2, "order_id", "endless"),

@@ -93,6 +93,17 @@ def test_too_few_or_constant_volatility_is_not_a_slope() -> None:
         StressedDepth().fit(np.array([np.nan]), np.array([0.1]), block=1, rng=rng)
 
 
+def test_a_sample_within_one_window_of_volatility_is_not_a_slope() -> None:
+    """Ten minutes of a book, all of them under the same hours of prices, would pass for a measurement of stress."""
+    rng = np.random.default_rng(6)
+    depth, sigma = _sample(rng, -0.7, 0.8)
+    for block in (120, 8_640):
+        few = StressedDepth().fit(depth[:600], sigma[:600], block=block, rng=rng)
+        assert not few.identified_
+        assert few.factor(0.1).basis is Basis.ASSUMED
+    assert StressedDepth().fit(depth, sigma, block=120, rng=rng).identified_
+
+
 def test_volatility_uses_only_what_was_known() -> None:
     """The crash itself would be known to the depth measured a moment before it."""
     known = NS_PER_S * 60 * np.arange(1, 61, dtype=np.int64)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from leverline.cli import options
-from leverline.cli.printing import emit_json, note, print_table, say
+from leverline.cli.printing import emit_json, note, print_table, print_wide_table, say
 
 if TYPE_CHECKING:
     from leverline.market.format_report import Report
@@ -92,10 +92,10 @@ def _print_report(name: str, report: Report) -> None:
     """Tables of one format's files: extent, how often each rule struck, first cases, reasons for refusal."""
     columns, rows = [column.replace(" ", "\n").replace("-", "-\n") for column in report.columns()], report.rows()
     extent = EXTENT if name == "bars" else len(columns)
-    print_table(name, columns[:extent], [row[:extent] for row in rows], align="l" + "r" * (extent - 1))
+    print_wide_table(name, columns[:extent], [row[:extent] for row in rows])
     if len(columns) > extent:
-        print_table("How often each rule struck", (columns[0], *columns[extent:]),
-                    [(row[0], *row[extent:]) for row in rows], align="l" + "r" * (len(columns) - extent))
+        print_wide_table("How often each rule struck", (columns[0], *columns[extent:]),
+                         [(row[0], *row[extent:]) for row in rows])
     findings = report.first_findings()
     if findings:
         print_table("What is suspicious, first cases", ("rule", "file", "symbol", "time", "what was seen"),

@@ -10,6 +10,7 @@ from typing import Any
 
 WIDTH_OFF_TERMINAL = 132
 MIN_WIDTH = 40
+COLUMN_GAP = 2
 ROOMY = 100
 """Columns from which on a table's columns stand two apart."""
 
@@ -36,6 +37,27 @@ def print_table(
 ) -> None:
     """Print a table; see :func:`print_sections` for ``align``."""
     print_sections(title, columns, {"": list(rows)}, align=align, caption=caption)
+
+
+def print_wide_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print numbers under names, in as many tables as the screen needs; each repeats the first column.
+
+    A table that is too wide would lose digits, and a number without its last digits is another number.
+    """
+    from rich.console import Console
+
+    screen = Console(width=_width()).width
+    widths = [COLUMN_GAP + max(len(line) for line in (*columns[k].splitlines(), *(row[k] for row in rows)))
+              for k in range(len(columns))]
+    parts: list[list[int]] = []
+    for k in range(1, len(columns)):
+        if not parts or widths[0] + sum(widths[j] for j in (*parts[-1], k)) > screen:
+            parts.append([])
+        parts[-1].append(k)
+    for place, part in enumerate(parts or [[]]):
+        shown = (0, *part)
+        print_table(title if not place else f"{title}, continued", [columns[k] for k in shown],
+                    [[row[k] for k in shown] for row in rows], align="l" + "r" * len(part))
 
 
 def print_sections(

@@ -83,6 +83,7 @@ def choices(cells: pl.Series, file: str, allowed: Mapping[str, int]) -> pl.Serie
         refuse(f"{name} is one of {', '.join(allowed)}, not {cells.dtype}", file=file, column=name)
     text = cells.cast(pl.String)
     out = text.replace_strict(allowed, default=None, return_dtype=pl.Int8)
+    refuse_first(text.is_null(), cells, f"the {name} is missing", file, name)
     refuse_first(out.is_null(), text, f"{{!r}} is no {name}: it is one of {', '.join(allowed)}", file, name)
     return out
 

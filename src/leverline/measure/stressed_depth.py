@@ -26,6 +26,9 @@ constant quote in inverse proportion to volatility (Adrian and Shin 2010, J. Fin
 Brunnermeier and Pedersen 2009, Rev. Financial Studies 22:2201-2238). An assumption, not a measurement.
 """
 MIN_OBSERVATIONS = 100
+MIN_BLOCKS = 10
+"""A sample of fewer blocks has seen too few states of volatility to tell a slope from a coincidence; one of a single
+block, drawn in circles, has no spread at all."""
 MIN_RETURNS = 5
 
 
@@ -73,7 +76,8 @@ class StressedDepth(Estimator):
     Attributes
     ----------
     slope_, slope_low_, slope_high_ : float
-        b by least squares and its interval; NaN where volatility does not vary or observations are too few.
+        b by least squares and its interval; NaN where volatility does not vary, or where observations, or the blocks
+        that they fill, are too few.
     identified_ : bool
     residual_quantile_ : float
         q(e), in log depth.
@@ -101,7 +105,7 @@ class StressedDepth(Estimator):
         x, y = np.log(sigma[known]), np.log(depth[known])
         self.observations_ = int(known.sum())
         self._centre, self._highest = float(x.mean()), float(x.max())
-        self.slope_, self.slope_low_, self.slope_high_ = self._slope(x, y, min(block, x.size), rng)
+        self.slope_, self.slope_low_, self.slope_high_ = self._slope(x, y, block, rng)
         fitted = self.slope_ if np.isfinite(self.slope_) else 0.0
         residual = y - y.mean() - fitted * (x - x.mean())
         self.residual_quantile_ = float(np.quantile(residual, self.quantile))
@@ -131,7 +135,7 @@ class StressedDepth(Estimator):
 
     def _slope(self, x: FloatArray, y: FloatArray, block: int, rng: np.random.Generator) -> tuple[float, float, float]:
         """Least-squares slope and its percentile interval by circular blocks of observations."""
-        if x.size < MIN_OBSERVATIONS or float(np.ptp(x)) == 0.0:
+        if x.size < max(MIN_OBSERVATIONS, MIN_BLOCKS * block) or float(np.ptp(x)) == 0.0:
             return float("nan"), float("nan"), float("nan")
         a, b = x - x.mean(), y - y.mean()
         slope = float(a @ b / (a @ a))

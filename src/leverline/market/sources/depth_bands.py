@@ -116,7 +116,7 @@ def _renamed(table: SourceTable) -> SourceTable:
     """Binance's own names as ours: ``timestamp`` is ``ts``, and the symbol is in the file's name."""
     frame, seen = table.frame, table.columns_seen
     if "timestamp" in seen and "ts" not in seen:
-        frame, seen = frame.rename({"timestamp": "ts"}), ("ts", *seen)
+        frame, seen = frame.rename({"timestamp": "ts"}), tuple("ts" if c == "timestamp" else c for c in seen)
     named = _NAME.fullmatch(table.file)
     if "symbol" not in seen and named is not None:
         frame, seen = frame.with_columns(pl.lit(named["symbol"]).alias("symbol")), ("symbol", *seen)
