@@ -113,3 +113,11 @@ def test_the_methods_page_lists_the_loss_models_with_their_settings() -> None:
         assert listed[name][3] == ("" if model.tail == "normal" else str(model.window_days))
     for verb in ("backtest", "calibrate"):
         assert f"| `--method` | `{DEFAULT_MODEL}` |" in page(f"verbs/{verb}.md")
+
+
+def test_the_conformance_page_lists_every_family() -> None:
+    """A user would not know that a family of theirs is supported, or would count on one that is not."""
+    from leverline.evidence.conformance import HANDLERS
+
+    listed = [name.strip(" `") for cells in rows(page("verbs/conform.md"), "venue") for name in cells[1].split(",")]
+    assert sorted(listed) == sorted(HANDLERS)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from leverline import __version__
-from leverline.cli import backtest, bench, calibrate, data, demo, diff, reproduce
+from leverline.cli import backtest, bench, calibrate, conform, data, demo, diff, reproduce, venues
 from leverline.ground.errors import LeverlineError
 
 INTERRUPTED = 130
@@ -44,6 +44,8 @@ app.add_typer(data.app, name="data")
 app.command("calibrate")(calibrate.calibrate)
 app.command("backtest")(backtest.backtest)
 app.command("diff")(diff.diff)
+app.command("conform")(conform.conform)
+app.command("venues")(venues.venues)
 app.command("reproduce")(reproduce.reproduce)
 app.command("bench")(bench.bench)
 

@@ -8,25 +8,26 @@ absolute and those made with QuantLib to 1e-4 absolute, because their sources pr
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
-Exact = Fraction | None
+_INTEGER = re.compile(r"[+-]?\d+")
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far a number may lie: within either bound. ``exact_integers`` asks more of integers."""
+    """How far a number may lie: within either bound; ``exact_integers``: an expected integer is met to the unit."""
 
     relative: Fraction
     absolute: Fraction
     exact_integers: bool
 
-    def admits(self, expected: Fraction, got: Fraction) -> bool:
-        """Whether ``got`` is close enough to ``expected``."""
-        if self.exact_integers and expected.denominator == 1 and got.denominator == 1:
+    def admits(self, expected: Fraction, got: Fraction, *, is_integer: bool) -> bool:
+        """Whether ``got`` is close enough to ``expected``, which was written as an integer or not."""
+        if self.exact_integers and is_integer:
             return expected == got
         return abs(expected - got) <= max(self.absolute, self.relative * abs(expected))
 
@@ -44,7 +45,7 @@ def tolerance_of(case: Mapping[str, object], file_stem: str) -> Tolerance:
     return Tolerance(Fraction(1, 10**9), Fraction(0), exact_integers=True)
 
 
-def number_of(value: object) -> Exact:
+def number_of(value: object) -> Fraction | None:
     """A number, or a string that is one, as a fraction; None for anything else and for what is not finite.
 
     A float stands for its shortest decimal: 0.1 means a tenth.
@@ -77,4 +78,4 @@ def agrees(expected: object, got: object, tolerance: Tolerance) -> bool:
     ours, theirs = number_of(got), number_of(expected)
     if ours is None or theirs is None:
         return expected == got
-    return tolerance.admits(theirs, ours)
+    return tolerance.admits(theirs, ours, is_integer=_INTEGER.fullmatch(str(expected)) is not None)

@@ -32,31 +32,29 @@ class Case:
     fields: dict[str, Any]
 
     @property
-    def inputs(self) -> dict[str, Any]:
-        """What the venue was given."""
-        inputs: dict[str, Any] = self.fields["inputs"]
-        return inputs
+    def inputs(self) -> Any:
+        """What the venue was given: an object, or a list of positions."""
+        return self.fields["inputs"]
 
     @property
-    def expected(self) -> Any:
+    def expected(self) -> dict[str, Any]:
         """What the venue answered."""
-        return self.fields["expected"]
+        expected: dict[str, Any] = self.fields["expected"]
+        return expected
 
 
 def family_of(case_id: str) -> str:
     """The family of a case: ``dydx-fillable-07`` -> ``dydx-fillable``, ``derive-pmrm2/cash`` -> ``derive-pmrm2``."""
-    return _RUNNING.sub("", case_id.partition("/")[0])
+    family, slash, _test_name = case_id.partition("/")
+    return family if slash else _RUNNING.sub("", case_id)
 
 
 def read_case_files(paths: Sequence[Path]) -> list[Case]:
-    """Cases of all files, in order. Refuses malformed files and an id that stands twice in all of them."""
-    cases = [case for path in paths for case in _read_file(path)]
-    seen: set[str] = set()
-    for case in cases:
-        if case.id in seen:
-            refuse(f"case id {case.id!r} stands twice", file=case.file_stem, remedy="give each case its own id")
-        seen.add(case.id)
-    return cases
+    """Cases of all files, in order. Refuses malformed files, a file named twice and an id that stands twice in one."""
+    for number, path in enumerate(paths):
+        if path.resolve() in [other.resolve() for other in paths[:number]]:
+            refuse("is named twice", file=str(path), remedy="name each file once")
+    return [case for path in paths for case in _read_file(path)]
 
 
 def _read_file(path: Path) -> list[Case]:
@@ -73,7 +71,13 @@ def _read_file(path: Path) -> list[Case]:
         refuse('"meta" is an object', file=name)
     if not document["cases"]:
         refuse("holds no case", file=name)
-    return [_case(fields, row, path, meta) for row, fields in enumerate(document["cases"], start=1)]
+    cases: dict[str, Case] = {}
+    for row, fields in enumerate(document["cases"], start=1):
+        case = _case(fields, row, path, meta)
+        if case.id in cases:
+            refuse(f"case id {case.id!r} stands twice", file=name, row=row, column="id", remedy="give each its own id")
+        cases[case.id] = case
+    return list(cases.values())
 
 
 def _parse(path: Path) -> Any:
@@ -105,11 +109,12 @@ def _case(fields: Any, row: int, path: Path, meta: dict[str, Any]) -> Case:
     name = str(path)
     if not isinstance(fields, dict):
         refuse("a case is an object", file=name, row=row)
-    for key, kind, what in (("id", str, "text"), ("inputs", dict, "an object")):
-        if not isinstance(fields.get(key), kind) or not fields[key]:
-            refuse(f"{key!r} is {what} and not empty", file=name, row=row, column=key)
-    if fields.get("expected") in (None, {}, []):
-        refuse("'expected' is missing or empty", file=name, row=row, column="expected")
+    if not isinstance(fields.get("id"), str) or not fields["id"]:
+        refuse("'id' is text and not empty", file=name, row=row, column="id")
+    if not isinstance(fields.get("inputs"), list) and not (isinstance(fields.get("inputs"), dict) and fields["inputs"]):
+        refuse("'inputs' is a list, or an object that is not empty", file=name, row=row, column="inputs")
+    if not isinstance(fields.get("expected"), dict) or not fields["expected"]:
+        refuse("'expected' is an object and not empty", file=name, row=row, column="expected")
     for key in ("rtol", "tolerance_abs"):
         bound = number_of(fields.get(key))
         if fields.get(key) is not None and (bound is None or bound < 0):

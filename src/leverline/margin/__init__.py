@@ -1,0 +1,1 @@
+"""What an account needs: rulebooks, valuation, requirement, health, triggers."""
