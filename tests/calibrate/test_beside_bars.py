@@ -379,6 +379,8 @@ def test_marks_between_grid_lines_and_masked_marks() -> None:
     shifted = replace(marks, ts=marks.ts + 1_000_000)
     assert only(calibrate_book(bars, CCP, as_of_ns=at_day(899) + 1_000_000, beside=BesideBars(marks=shifted))
                 ).measures.basis.rate == base.rate
+    noon = replace(marks, ts=marks.ts - 43_200 * NS_PER_S)
+    assert only(calibrate_book(bars, CCP, beside=BesideBars(marks=noon))).measures.basis.basis is Basis.ASSUMED
     misprint = np.zeros(900, np.bool_)
     misprint[400:420] = True
     wrong = replace(marks, close=np.where(misprint, marks.close * 4, marks.close), masked=misprint)

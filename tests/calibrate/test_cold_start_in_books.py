@@ -102,6 +102,19 @@ def test_old_enough_without_a_tail_is_not_young() -> None:
         ("YOUNG", "one side hardly ever lost, so its tail cannot be measured"),)
 
 
+def test_a_market_back_from_a_long_halt_is_as_good_as_new() -> None:
+    """FTT, suspended for 311 days, would come back without a limit, or be said to have hardly ever lost."""
+    bars = bars_of(*(Market(name, seed=10 + k, n=1_000) for k, name in enumerate((*OLD, "BACK"))))
+    rows = bars.rows("BACK")
+    halted = replace(bars, masked=(np.arange(len(bars)) >= rows.start + 480) & (np.arange(len(bars)) < rows.stop - 100))
+    made, without = (calibrate_book(halted, CCP, cold_start=on) for on in (True, False))
+    (market,) = (m for m in made.markets if m.symbol == "BACK")
+    assert made.skipped == ()
+    assert market.own_weight is not None
+    assert 0.0 < market.own_weight < 1.0
+    assert without.skipped == (("BACK", "100 days of bars in the last 500, more than 284 are needed"),)
+
+
 def test_a_listing_between_two_ages_is_said_to_lean_on_its_peers() -> None:
     """Mature at one day and young at four, it would pass for measured on itself alone."""
     made = made_with(282)

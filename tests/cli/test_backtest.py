@@ -51,6 +51,7 @@ def test_short_histories_are_skipped_and_all_of_them_exit_4(run: Run, tmp_path: 
     (["--horizon", "1d,"], 2, "--horizon ''"),
     (["--horizon", "36h"], 2, "whole number of bars"),
     (["--horizon", "1h"], 4, "shorter than the bar spacing"),
+    (["--horizon", "1h,36h"], 2, "whole number of bars"),
     (["--horizon", "99999999999999999999d"], 2, "a century"),
     (["--horizon", "365d"], 2, "shorter horizon"),
     (["--refit", "0d"], 2, "--refit '0d'"),

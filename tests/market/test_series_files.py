@@ -66,7 +66,7 @@ OI_CASES = [
     Case("second value apart", lines(OI, row(0), row(0, symbol="B"), row(0)), 3, "ts", "second value"),
     Case("time falls", third(OI, row(-1, "50")), 3, "ts", "goes back"),
     Case("time a word", third(OI, "A,monday,5"), 3, "ts", "not a time"),
-    Case("before Bitcoin", lines(OI, "A,2008-01-01T00:00:00Z,5"), 1, "ts", "outside"),
+    Case("a unit mistaken", lines(OI, "A,1970-01-20T16:13:20Z,5"), 1, "ts", "outside"),
     Case("symbol a blank", third(OI, row(2, "50", " ")), 3, "symbol", "not a symbol"),
 ]
 DVOL_CASES = [

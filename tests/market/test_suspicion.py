@@ -162,6 +162,27 @@ def test_stamps_off_the_grid_are_named_and_never_share_a_bar() -> None:
     assert np.flatnonzero(bars.masked).tolist() == [3]
 
 
+@pytest.mark.parametrize(("first", "step"), [("2024-01-01", 7 * 24 * HOUR), ("2024-01-01T16:00:00Z", 24 * HOUR),
+                                             ("2024-01-01T00:30:00Z", HOUR)])
+def test_a_panel_opens_when_its_bars_open(first: str, step: int) -> None:
+    """A week of Mondays would be taken as known on the Thursday before, and margins set with prices still to come."""
+    opens = parse_instant(first)
+    shifted = series([1, 1.1, 1.2, 1.3], step=step).with_columns(ts=pl.col("ts") - START + opens)
+    late = pl.DataFrame({"symbol": ["A"], "ts": [opens + 4 * step + step // 100], "close": [1.4]})
+    panel = Panel.of(read_bars(pl.concat([shifted, late])))
+    assert panel.ts.tolist() == [opens + k * step for k in range(5)]
+    assert np.isfinite(panel.close).all()
+
+
+def test_symbols_on_many_phases_stand_on_the_utc_grid() -> None:
+    """The grid would follow whichever symbol comes first, and two runs on parts of one file would not agree."""
+    frames = [series([1, 1.1, 1.2], name).with_columns(pl.col("ts") + minutes * HOUR // 60)
+              for name, minutes in (("A", 50), ("B", 10), ("C", 30))]
+    panel = Panel.of(read_bars(pl.concat(frames)))
+    assert panel.ts.tolist() == [START, START + HOUR, START + 2 * HOUR]
+    assert np.isfinite(panel.close).all()
+
+
 def test_a_series_on_its_own_phase_is_on_the_grid() -> None:
     """Exchanges that open their day at another hour would be flagged bar by bar."""
     shifted = series([1.0, 1.1, 1.2], "B").with_columns(pl.col("ts") + HOUR // 2)

@@ -64,7 +64,7 @@ def test_a_date_is_its_midnight_in_utc() -> None:
 def test_text_with_an_offset_round_trips(when: datetime, offset_min: int) -> None:
     """What leverline writes it would not read back."""
     moment = when.replace(tzinfo=timezone(timedelta(minutes=offset_min)))
-    ns, _ = epoch_ns(pl.Series([moment.isoformat()]), TimeColumn("x", earliest_ns=0))
+    ns, _ = epoch_ns(pl.Series([moment.isoformat()]), TimeColumn("x"))
     assert parse_instant(iso(ns[0])) == ns[0] == parse_instant(moment.isoformat())
 
 
@@ -75,13 +75,15 @@ def test_the_unit_of_an_epoch_is_told_by_its_size(ns: int, ns_per_unit: int) -> 
     assert epoch_ns(pl.Series([epoch]), WHERE)[0].to_list() == [epoch * ns_per_unit]
 
 
-def test_older_histories_are_read_when_asked() -> None:
-    """An equity index from 1999 could not be used as a control."""
+def test_written_dates_may_be_older_than_crypto_markets() -> None:
+    """An equity index from 1999 could not be used as a control; or seconds read as milliseconds would pass for 1970."""
     old = pl.Series(["1999-01-04T00:00:00Z"])
+    assert iso(epoch_ns(old, WHERE)[0][0]) == "1999-01-04T00:00:00Z"
+    mistaken = pl.Series([1_700_000_000]).cast(pl.Datetime("ms", "UTC"))
     with pytest.raises(MalformedInputError, match="outside"):
-        epoch_ns(old, WHERE)
-    ns, _ = epoch_ns(old, TimeColumn("x", earliest_ns=parse_instant("1990")))
-    assert iso(ns[0]) == "1999-01-04T00:00:00Z"
+        epoch_ns(mistaken, WHERE)
+    with pytest.raises(MalformedInputError, match="no epoch"):
+        epoch_ns(pl.Series([parse_instant("1999-01-04")]), WHERE)
 
 
 def test_instants_of_options_may_be_short() -> None:

@@ -68,6 +68,8 @@ def test_old_depth_counts_only_as_a_shape_in_percent_of_volume() -> None:
     assert stale.basis is Basis.ASSUMED
     inside = np.array([1e3, 1e5, 1e6])
     np.testing.assert_allclose(stale.cost_rate(inside / 4), fresh.cost_rate(inside))  # volume is a quarter of then
+    assert any(note.startswith("bands: 3610 s old") and "shape" in note for note in stale.notes)
+    assert "bands: 10 s old, counted at its own level" in fresh.notes
     unknown = depth_estimate(as_of=late, max_age_s=60, law=LAW, bands=SeenDepth(BANDS.depth))
     assert unknown.source == "volume"
     assert any("left out" in note for note in unknown.notes)

@@ -28,6 +28,8 @@ STRESS_WINDOW_S = 3_600.0
 STRESS_WINDOW_BARS = 12
 REFERENCE_BAND = 0.01
 """Bands are stressed by their depth within 1 % of mid, the band that a liquidation of any size lives on."""
+GRID_SLACK = 0.01
+"""Of a bar: two feeds that stamp the same bar seldom agree to the millisecond. Farther apart it is another moment."""
 SEED = 3
 
 
@@ -164,7 +166,14 @@ def basis_of(symbol: str, panel: Panel, column: int, beside: BesideBars, appetit
     marks = Panel.of(beside.marks.select([symbol]))  # on the grid, as the bars are, and without what a rule masks
     mark_ns, mark = _known_closes(marks, marks.newest[symbol])
     last_ns, last = _known_closes(panel, column)
+    mark_ns = _on_grid(mark_ns, int(panel.ts[0]), min(panel.spacing_ns, marks.spacing_ns))
     return basis_allowance(mark_ns, mark, last_ns, last, rng=np.random.default_rng(SEED), assumed_rate=assumed)
+
+
+def _on_grid(ts: IntArray, phase_ns: int, spacing_ns: int) -> IntArray:
+    """Stamps within :data:`GRID_SLACK` of the grid through ``phase_ns`` moved onto it, all others as they are."""
+    over: IntArray = (ts - phase_ns + spacing_ns // 2) % spacing_ns - spacing_ns // 2
+    return np.where(np.abs(over) <= GRID_SLACK * spacing_ns, ts - over, ts)
 
 
 def _known_closes(panel: Panel, column: int) -> tuple[IntArray, FloatArray]:

@@ -39,6 +39,7 @@ from leverline.measure.loss_models import (
     WARMUP_DAYS,
     LossModel,
     daily_volatility,
+    days_in_look_back,
     loss_model,
 )
 from leverline.model import Explanation, InstrumentLimits, LimitBook, Payoff, RiskAppetite
@@ -206,12 +207,13 @@ def _unusable(panel: Panel, measured: _Measured, column: int, as_of: int) -> str
         return f"stale: the newest bar closed at {iso(last)}, the book is as of {iso(as_of)}"
     sound = all(np.isfinite(at[..., column, :]).all() for at in (
         measured.curves.quantile, measured.halved.quantile, measured.reaction))
-    days = seen.size / panel.bars_per_day
-    filtered = measured.curves.forecasts[0].model.decays_per_day
+    model = measured.curves.forecasts[0].model
+    days = float(days_in_look_back(panel, model, panel.ts.size - 1)[column])
     longest_days = float(measured.curves.horizon_s[-1]) / SECONDS_PER_DAY
-    needed = MIN_HISTORY_DAYS + (WARMUP_DAYS if filtered else 0) + longest_days
+    needed = MIN_HISTORY_DAYS + (WARMUP_DAYS if model.decays_per_day else 0) + longest_days
     if not sound and days <= needed:
-        return f"{days:.0f} days of bars since its listing, more than {needed:.0f} are needed"
+        since = "since its listing" if days == seen.size / panel.bars_per_day else f"in the last {model.window_days}"
+        return f"{days:.0f} days of bars {since}, more than {needed:.0f} are needed"
     return None if sound else "one side hardly ever lost, so its tail cannot be measured"
 
 

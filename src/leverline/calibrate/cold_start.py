@@ -33,6 +33,7 @@ from leverline.measure.loss_models import (
     WARMUP_DAYS,
     Forecast,
     LossModel,
+    days_in_look_back,
     loss_model,
     walk_forward,
 )
@@ -251,8 +252,9 @@ def cold_start_quantiles(
 ) -> ColdQuantiles:
     """Quantiles at the close of ``refit_row`` for every listing that has traded by then and is too young for the model.
 
-    A listing that is old enough and has none all the same (a side that never lost, a price that never moved) gets none
-    here either.
+    Young is who shows the model too few days of bars in its look-back: a market that comes back from a long halt is as
+    good as new. A listing that is old enough and has none all the same (a side that never lost, a price that never
+    moved) gets none here either.
 
     ``features`` (n_listings, n_features) default to :func:`market_features` without a capitalisation.
 
@@ -270,7 +272,7 @@ def cold_start_quantiles(
     out = np.full(forecast.quantile.shape[1:], np.nan)
     weight, assumed = np.full_like(out, np.nan), np.zeros(len(panel.symbols), np.bool_)
     look_back = round(chosen.window_days * panel.bars_per_day)
-    days = np.isfinite(panel.close[: refit_row + 1]).sum(axis=0) / panel.bars_per_day
+    days = days_in_look_back(panel, chosen, refit_row)
     needed = MIN_HISTORY_DAYS + WARMUP_DAYS + losses.horizon_bars / panel.bars_per_day  # windows count once complete
     young = (days > 0.0) & (days <= needed)
     for column in np.flatnonzero(young & np.isnan(forecast.quantile[0]).any(axis=(1, 2))):

@@ -15,11 +15,14 @@ The search is exact. :math:`\hat M` first has to be convex, so :math:`M` is repl
 through :math:`G` at the floors, and the initial rate of a tier depends on its cap alone because requirement rates are
 running maxima. So the cost is a sum over tiers, and dynamic programming over candidate floors (Bellman and Roth 1969)
 finds the minimum for every number of tiers. The winners are then rounded (maintenance rates up to the step, leverage
-down the ladder) in integer arithmetic, and the cheapest after rounding is published.
+down the ladder) in integer arithmetic. Rounding up a maintenance rate can cost a tier a rung of leverage that other
+floors would have kept, so from the cheapest after rounding one floor at a time is moved, left out or added as long as
+that makes the published tiers cheaper.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -44,7 +47,7 @@ SAMPLE_POINTS = 512
 """Log-uniform sizes over which the over-margin is averaged."""
 
 COST_TOLERANCE = 1e-6
-"""Mean over-margin rate (a hundredth of a basis point) below which one tier more is not worth publishing."""
+"""Mean over-margin rate (a hundredth of a basis point) that one tier more has to save to be worth publishing."""
 
 
 def fit_tiers(notional: FloatArray, maintenance: FloatArray, initial: FloatArray, *, n_tiers: int,
@@ -170,18 +173,36 @@ def _check_curves(notional: FloatArray, maintenance: FloatArray, initial: FloatA
 
 
 def _cheapest(curves: _Curves, bounds: list[int], n_tiers: int, rounding: Rounding) -> tuple[Tier, ...] | None:
-    """Of the best floors for each number of tiers, the cheapest after rounding; None where none can be published."""
+    """The best floors for each number of tiers, rounded, and what is cheaper near by; None where nothing can be."""
     sizes, needed = curves.sample(bounds[-1] / UNITS_PER_ONE)
+    tried: dict[tuple[int, ...], tuple[float, tuple[Tier, ...] | None]] = {}
+
+    def price(chosen: tuple[int, ...]) -> float:
+        if chosen not in tried:
+            tiers = _round(curves, [bounds[i] for i in chosen], rounding)
+            tried[chosen] = (np.inf, None) if tiers is None else (
+                _over_margin(tiers, sizes, needed) + COST_TOLERANCE * len(tiers), tiers)
+        return tried[chosen][0]
+
     cost = segment_costs(curves, bounds, sizes, needed, rounding)
-    published: list[tuple[float, tuple[Tier, ...]]] = []
-    for chosen in best_partitions(cost, n_tiers):
-        tiers = _round(curves, [bounds[i] for i in chosen], rounding)
-        if tiers is not None:
-            published.append((_over_margin(tiers, sizes, needed), tiers))
-    if not published:
-        return None
-    least = min(over for over, _ in published)
-    return next(tiers for over, tiers in sorted(published, key=lambda p: len(p[1])) if over <= least + COST_TOLERANCE)
+    chains = [tuple(chain) for chain in best_partitions(cost, n_tiers)]
+    best = min(chains, key=price, default=None)
+    while best is not None:
+        nearest = min(_neighbours(best, len(bounds), n_tiers), key=price, default=best)
+        if not price(nearest) < price(best):
+            break
+        best = nearest
+    return None if best is None else tried[best][1]
+
+
+def _neighbours(chosen: tuple[int, ...], n_bounds: int, n_tiers: int) -> Iterator[tuple[int, ...]]:
+    """Chains of bounds with one floor less, one moved to another place between its neighbours, or one more."""
+    for k in range(1, len(chosen) - 1):
+        below, above = chosen[:k], chosen[k + 1 :]
+        yield (*below, *above)
+        yield from ((*below, i, *above) for i in range(below[-1] + 1, above[0]) if i != chosen[k])
+    if len(chosen) <= n_tiers:
+        yield from (tuple(sorted((*chosen, i))) for i in range(1, n_bounds - 1) if i not in chosen)
 
 
 def segment_costs(curves: _Curves, bounds: list[int], sizes: FloatArray, needed: FloatArray,
@@ -209,7 +230,7 @@ def segment_costs(curves: _Curves, bounds: list[int], sizes: FloatArray, needed:
         cost[i, j] = (rate[j] + slope) * np.maximum(points, 0) - deduction * (inverse[j] - inverse[i])
         cost[i, j] -= already[j] - already[i]
         cost[i, j[~np.isfinite(rate[j])]] = np.inf
-    return cost / sizes.size
+    return np.round(cost / sizes.size, 12)  # floors of equal cost: the lower wins, in every unit of account
 
 
 def best_partitions(cost: FloatArray, n_parts: int) -> list[list[int]]:
@@ -241,8 +262,9 @@ def _round(curves: _Curves, bounds: list[int], rounding: Rounding) -> tuple[Tier
     is a whole number of steps, and a floor times a step a whole number of units. None where no leverage is left.
     """
     step = exact(rounding.maintenance_step)
-    target = [exact(float(g)) * UNITS_PER_ONE for g in curves.majorant_at(np.array(bounds) / UNITS_PER_ONE)]
-    measured = curves.initial_rate_up_to(np.array(bounds[1:]) / UNITS_PER_ONE)
+    at = np.array(bounds, dtype=np.float64) / UNITS_PER_ONE
+    target = [exact(float(g)) * UNITS_PER_ONE for g in curves.majorant_at(at)]
+    measured = curves.initial_rate_up_to(at[1:])
     tiers: list[Tier] = []
     steps, deduction, amount, leverage = 0, Fraction(0), Fraction(0), rounding.max_leverage
     for (floor, cap), goal, wanted in zip(pairwise(bounds), target[1:], measured, strict=True):

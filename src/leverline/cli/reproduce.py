@@ -19,16 +19,21 @@ def reproduce(
     as_json: options.AsJson = False,
 ) -> None:
     """Run a named experiment; exit 3 where it falls short."""
-    from leverline.evidence.experiments.registry import EXPERIMENTS, run_experiment
+    from leverline.evidence.experiments.registry import EXPERIMENTS, named_experiment
 
     if name == "list":
+        if as_json:
+            emit_json([{"name": key, "description": what.description} for key, what in EXPERIMENTS.items()])
+            return
         for key, what in EXPERIMENTS.items():
             say(f"{key}: {what.description}")
         return
+    asked = named_experiment(name)
     folder = data or (Path(os.environ["LEVERLINE_DATA"]) if os.environ.get("LEVERLINE_DATA") else None)
     if folder is None or not folder.is_dir():
-        raise InsufficientDataError("no market data folder", remedy="name one with --data DIR or LEVERLINE_DATA")
-    experiment = run_experiment(name, folder)
+        raise InsufficientDataError("no market data folder" if folder is None else f"{folder} is no folder",
+                                    remedy="name one with --data DIR or LEVERLINE_DATA")
+    experiment = asked.run(folder)
     if as_json:
         emit_json(experiment.to_dict())
     else:

@@ -129,6 +129,8 @@ def backtest(bars: Bars, appetite: RiskAppetite, plan: BacktestPlan, provenance:
     """
     panel = Panel.of(bars)
     model = loss_model(plan.method)
+    for horizon_s in sorted(plan.horizons_s, reverse=True):  # one that cannot be meant before one that bars cannot show
+        horizon_in_bars(horizon_s, panel)
     walks = tuple(
         walk(panel, appetite, model, plan, horizon_s) for horizon_s in track(plan.horizons_s, "walking forward")
     )

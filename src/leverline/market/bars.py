@@ -118,6 +118,16 @@ class Bars:
         return int(self.ts.max()) + self.spacing_ns
 
 
+def grid_phase(ts: IntArray, spacing_ns: int) -> int:
+    """Where in a spacing more than half of the bars open, ns, counted from 1970; 0 where stamps scatter.
+
+    0 are whole UTC hours and days; weeks that begin on Mondays stand four days on, days of a session at its open.
+    """
+    phases = ts % spacing_ns
+    middle = int(np.partition(phases, phases.size // 2)[phases.size // 2])  # a majority holds the middle
+    return middle if 2 * int(np.count_nonzero(phases == middle)) > phases.size else 0
+
+
 def _as_known(bars: Bars, as_of_ns: int) -> Bars:
     """Only findings known by then; counts are of the findings kept.
 
@@ -140,7 +150,7 @@ def _as_known(bars: Bars, as_of_ns: int) -> Bars:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Bars on one regular UTC grid: row ``t`` opens at ``ts[t]`` and is known at ``ts[t] + spacing_ns``.
+    """Bars on one regular grid: row ``t`` opens at ``ts[t]`` and is known at ``ts[t] + spacing_ns``.
 
     A column is one *listing*: a symbol that was relisted as another asset has a column for each, so that nothing
     measured on the dead coin speaks for the new one. Arrays have shape (n_bars, n_listings); NaN where there is no
@@ -157,9 +167,14 @@ class Panel:
 
     @classmethod
     def of(cls, bars: Bars) -> Self:
-        """Lay ``bars`` on the grid; a stamp between grid lines belongs to its bar."""
+        """Lay ``bars`` on the grid; a stamp between grid lines belongs to its bar.
+
+        The grid stands where most bars open (:func:`grid_phase`), so that a row is not known before its bars have
+        closed.
+        """
         step = bars.spacing_ns
-        start = int(bars.ts.min()) // step * step
+        phase = grid_phase(bars.ts, step)
+        start = (int(bars.ts.min()) - phase) // step * step + phase
         n_bars = (int(bars.ts.max()) - start) // step + 1
         listings = [(s, number) for s in bars.symbols for number in np.unique(bars.listing[bars.rows(s)])]
         if n_bars * len(listings) > MAX_CELLS:

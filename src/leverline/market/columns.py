@@ -20,12 +20,12 @@ MAX_PRICE = 1e18
 _BLANK_EDGE_OR_CONTROL = r"^\s|\s$|[\x00-\x1f\x7f]"
 
 
-def typed_columns(table: SourceTable, *, strict: bool, earliest_ns: int) -> tuple[pl.DataFrame, list[str]]:
+def typed_columns(table: SourceTable, *, strict: bool) -> tuple[pl.DataFrame, list[str]]:
     """``symbol`` (text), ``ts`` (int64 ns UTC) and five float64 columns in the order of the rows, and warnings."""
     require_columns(table)
     frame = table.frame
     symbols = symbol_text(frame["symbol"], table.file)
-    ts, warning = epoch_ns(frame["ts"], TimeColumn(table.file, "ts", strict, earliest_ns))
+    ts, warning = epoch_ns(frame["ts"], TimeColumn(table.file, "ts", strict))
     columns = [symbols, ts.rename("ts")]
     for name in (*PRICES, "volume"):
         if name in frame.columns:

@@ -23,7 +23,7 @@ from leverline.market.rows import Disorder, Rows, disorder, refuse_disorder
 from leverline.market.spacing import common_spacing, symbol_spacings
 from leverline.market.suspicion import GAP_BARS, MAX_FINDINGS, RULES, Examined, examine, missing_bars
 from leverline.market.symbols import SymbolNaming
-from leverline.market.times import EARLIEST_NS, NS_PER_S, iso, span
+from leverline.market.times import NS_PER_S, iso, span
 from leverline.model.provenance import DataFile
 
 ORDER_RULES = ("duplicate", "unsorted", "overlap")
@@ -108,13 +108,12 @@ def describe(
     paths: Sequence[Path],
     strict: bool = False,
     naming: SymbolNaming | None = None,
-    earliest_ns: int = EARLIEST_NS,
 ) -> QualityReport:
     """Describe files of bars. Under ``strict`` the first reason to refuse them is raised instead of reported.
 
     A file that cannot be read at all is named in ``refused`` and left out; where none can, its error is raised.
     """
-    found, errors = _readable(paths, strict, naming, earliest_ns)
+    found, errors = _readable(paths, strict, naming)
     broken = disorder(found.rows)
     try:
         refuse_disorder(found.rows, broken)
@@ -133,7 +132,7 @@ def describe(
 
 
 def _readable(
-    paths: Sequence[Path], strict: bool, naming: SymbolNaming | None, earliest_ns: int
+    paths: Sequence[Path], strict: bool, naming: SymbolNaming | None
 ) -> tuple[Input, list[LeverlineError]]:
     """The tables whose every cell can be read, and why the others cannot."""
     tables, typed = [], []
@@ -141,7 +140,7 @@ def _readable(
     for path in paths:
         try:
             (table,) = tables_of(path)
-            typed.append(typed_columns(table, strict=strict, earliest_ns=earliest_ns))
+            typed.append(typed_columns(table, strict=strict))
             tables.append(table)
         except MalformedInputError as error:
             errors.append(error)

@@ -29,7 +29,6 @@ from leverline.market.sources.klines import is_klines, table_of_klines
 from leverline.market.spacing import common_spacing
 from leverline.market.suspicion import examine
 from leverline.market.symbols import SymbolNaming
-from leverline.market.times import EARLIEST_NS
 from leverline.model.provenance import DataFile
 
 MAX_FILES = 10_000
@@ -53,7 +52,6 @@ def read_bars(
     strict: bool = False,
     naming: SymbolNaming | None = None,
     symbols: Sequence[str] | None = None,
-    earliest_ns: int = EARLIEST_NS,
     until_ns: int | None = None,
 ) -> Bars:
     """Bars of CSV, Parquet and Binance kline files (CSV, zip), or of any object with ``__arrow_c_stream__``.
@@ -69,8 +67,6 @@ def read_bars(
         How symbols become unified ones; without it they come out as they came in.
     symbols : sequence of str, optional
         Keep only these, by their names after ``naming``; the whole input is validated all the same.
-    earliest_ns : int
-        Times before this are refused; for histories older than crypto markets, such as equity indices.
     until_ns : int, optional
         Examine only bars whose close is known by then, so that no rule looks past it; all are validated.
 
@@ -81,8 +77,7 @@ def read_bars(
     InsufficientDataError
         Where no symbol has two bars, or no bar is known by ``until_ns``.
     """
-    return bars_of_tables(tables_of(source), strict=strict, naming=naming, symbols=symbols, earliest_ns=earliest_ns,
-                          until_ns=until_ns)
+    return bars_of_tables(tables_of(source), strict=strict, naming=naming, symbols=symbols, until_ns=until_ns)
 
 
 def bars_of_tables(
@@ -91,11 +86,10 @@ def bars_of_tables(
     strict: bool = False,
     naming: SymbolNaming | None = None,
     symbols: Sequence[str] | None = None,
-    earliest_ns: int = EARLIEST_NS,
     until_ns: int | None = None,
 ) -> Bars:
     """What :func:`read_bars` does once the columns are in memory; every source of bars passes here."""
-    typed = [typed_columns(table, strict=strict, earliest_ns=earliest_ns) for table in tables]
+    typed = [typed_columns(table, strict=strict) for table in tables]
     found = joined(tables, typed, naming)
     refuse_disorder(found.rows, disorder(found.rows))
     rows = found.rows if symbols is None else _selected(found.rows, symbols)

@@ -24,7 +24,7 @@ from itertools import pairwise
 import numpy as np
 
 from leverline.ground.arrays import BoolArray, FloatArray, IntArray
-from leverline.market.bars import Finding
+from leverline.market.bars import Finding, grid_phase
 from leverline.market.rows import Rows, same_symbol
 from leverline.market.segments import collapses, listings, relistings
 from leverline.market.times import NS_PER_S, iso, span
@@ -196,7 +196,7 @@ def _off_grid(rows: Rows, spacing_ns: int) -> tuple[IntArray, IntArray]:
         values, counts = np.unique(phase[begin:end], return_counts=True)
         if values.size > 1:
             stray[begin:end] = phase[begin:end] != values[np.argmax(counts)]
-    cell = rows.ts // spacing_ns
+    cell = (rows.ts - grid_phase(rows.ts, spacing_ns)) // spacing_ns
     at = np.lexsort((rows.ts, stray, cell, rows.code))
     shares = (np.diff(rows.code[at]) == 0) & (np.diff(cell[at]) == 0)
     return np.flatnonzero(stray), np.sort(at[1:][shares])

@@ -14,6 +14,9 @@ from leverline.ground.errors import UsageError, refuse
 NS_PER_S = 1_000_000_000
 EARLIEST_NS = 1_230_768_000 * NS_PER_S
 """2009-01-01: no crypto market is older than Bitcoin's first block."""
+EARLIEST_WRITTEN_NS = 31_536_000 * NS_PER_S
+"""1971-01-01, for dates and times that are written out: equity histories are older than crypto markets. Today's epochs
+that somebody took for a finer unit fall into the first weeks of 1970."""
 LATEST_NS = 4_102_444_800 * NS_PER_S
 """2100-01-01: anything later is a unit mistaken for another."""
 
@@ -24,17 +27,17 @@ _CLOCK = r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
 _ZONED = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}{_CLOCK}(?:Z|[+-][0-9]{{2}}:?[0-9]{{2}})$"
 _NAIVE = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:{_CLOCK})?$"
 _ACCEPTED = "write ISO 8601 such as 2024-01-31T08:00:00Z, or whole epoch s, ms, us or ns"
-_RANGE = "check the unit; times lie between 2009-01-01 and 2100-01-01"
+_RANGE = "check the unit; epochs lie between 2009-01-01 and 2100-01-01"
+_WRITTEN_RANGE = "check the unit; dates lie between 1971-01-01 and 2100-01-01"
 
 
 @dataclass(frozen=True, slots=True)
 class TimeColumn:
-    """Where a column of times stands and how strictly it is read; ``earliest_ns`` bounds it from below."""
+    """Where a column of times stands and how strictly it is read."""
 
     file: str
     column: str = "ts"
     strict: bool = False
-    earliest_ns: int = EARLIEST_NS
 
     def refuse(self, what: str, row: int | None, remedy: str | None = None) -> NoReturn:
         """Refuse the 0-based ``row`` of this column."""
@@ -151,13 +154,13 @@ def _of_integers(epochs: pl.Series, where: TimeColumn) -> pl.Series:
     huge = first_true(epochs.is_null())
     if huge is not None:
         where.refuse("the time is no epoch in any unit", huge, _RANGE)
-    unit = _unit_of(int(epochs[0]), where)
+    unit = _unit_of(int(epochs[0]))
     if unit is None:
         where.refuse(f"{epochs[0]} is no epoch between 2009 and 2100 in s, ms, us or ns", 0, _RANGE)
     factor = _NS_PER_UNIT[unit]
-    bad = _outside(epochs, factor, where)
+    bad = _outside(epochs, factor, EARLIEST_NS)
     if bad is not None:
-        other = _unit_of(int(epochs[bad]), where)
+        other = _unit_of(int(epochs[bad]))
         if other is None:
             where.refuse(f"{epochs[bad]} is no epoch between 2009 and 2100 in s, ms, us or ns", bad, _RANGE)
         where.refuse(f"the column starts with an epoch in {unit} ({epochs[0]}) and here has {epochs[bad]} in {other}",
@@ -165,18 +168,18 @@ def _of_integers(epochs: pl.Series, where: TimeColumn) -> pl.Series:
     return epochs * factor
 
 
-def _unit_of(epoch: int, where: TimeColumn) -> str | None:
+def _unit_of(epoch: int) -> str | None:
     """The unit in which an epoch lies between the bounds. They are less than a factor 1000 apart: at most one does."""
-    floor = max(where.earliest_ns, LATEST_NS // 1000 + 1)
+    floor = max(EARLIEST_NS, LATEST_NS // 1000 + 1)
     return next((unit for unit, factor in _NS_PER_UNIT.items() if floor <= epoch * factor < LATEST_NS), None)
 
 
-def _outside(physical: pl.Series, factor: int, where: TimeColumn) -> int | None:
-    return first_true((physical < -(-where.earliest_ns // factor)) | (physical >= LATEST_NS // factor))
+def _outside(physical: pl.Series, factor: int, earliest_ns: int) -> int | None:
+    return first_true((physical < -(-earliest_ns // factor)) | (physical >= LATEST_NS // factor))
 
 
 def _scaled(physical: pl.Series, factor: int, where: TimeColumn) -> pl.Series:
-    bad = _outside(physical, factor, where)
+    bad = _outside(physical, factor, EARLIEST_WRITTEN_NS)
     if bad is not None:
-        where.refuse(f"the time lies outside {iso(where.earliest_ns)[:10]} to 2100-01-01", bad, _RANGE)
+        where.refuse("the time lies outside 1971-01-01 to 2100-01-01", bad, _WRITTEN_RANGE)
     return physical.cast(pl.Int64) * factor

@@ -128,7 +128,7 @@ def depth_estimate(
     used = [each for each in seen if each is not None]
     tail = root_rate(law.coefficient, law.sigma_per_day, law.volume_per_day)
     if not used and not np.isfinite(tail):
-        raise InsufficientDataError("no depth is known: no book, no bands and no volume",
+        raise InsufficientDataError("no depth is known: no book, no bands, and volume or volatility unknown",
                                     remedy="give volume, a book or depth bands")
     left = stress.factor if stress is not None and used else 1.0
     if used and stress is None:
@@ -174,6 +174,7 @@ def _admit(source: str, seen: SeenDepth | None, as_of: int, max_age_s: float, wi
     age = (as_of - newest) / NS_PER_S
     name: Source = "book" if isinstance(seen.depth, BookSnapshots) else "bands"
     if age <= max_age_s:
+        notes.append(f"{source}: {age:.0f} s old, counted at its own level")
         return _Admitted(name, seen.depth, slice(start, stop), age, False, 1.0)
     then = seen.volume_then_per_day
     if then is None or current_volume is None or not (then > 0 and current_volume > 0):

@@ -93,6 +93,7 @@ class ImpactFit(Estimator):
         if self.windows_ < MIN_WINDOWS:
             raise InsufficientDataError(f"{self.windows_} windows with a net flow are too few to fit impact",
                                         remedy=f"give {MIN_WINDOWS} or more, or keep the appetite's coefficient")
+        require(bool(np.all(windows.share > 0)), "shares of volume are positive: moves carry the sign of the flow")
         scale = float(np.median(windows.share))
         powers = (windows.share[:, None] / scale) ** EXPONENTS
         cross, square = powers * windows.move[:, None], powers**2

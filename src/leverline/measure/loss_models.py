@@ -130,6 +130,16 @@ def daily_volatility(panel: Panel, decays_per_day: tuple[float, ...]) -> FloatAr
     return np.asarray(np.sqrt(np.mean(variances, axis=0) * panel.bars_per_day))
 
 
+def days_in_look_back(panel: Panel, model: LossModel, row: int) -> FloatArray:
+    """Days of bars of each listing among the last ``window_days`` at the close of ``row``, shape (n_listings,).
+
+    What a model can know of a listing: one that was halted for a year has hardly more to show than a new one.
+    """
+    first = max(0, row + 1 - round(model.window_days * panel.bars_per_day))
+    seen = np.count_nonzero(np.isfinite(panel.close[first : row + 1]), axis=0)
+    return np.asarray(seen / panel.bars_per_day, np.float64)
+
+
 def walk_forward(
     panel: Panel, losses: Losses, model: LossModel, refits: IntArray, exceedances: tuple[float, ...]
 ) -> Forecast:
@@ -139,7 +149,8 @@ def walk_forward(
     """
     require(all(0.0 < p < 1.0 for p in exceedances), "an exceedance probability lies in (0, 1)", got=exceedances)
     require(model.tail != "gpd" or max(exceedances) <= model.threshold_share,
-            f"{model.name} speaks of the tail beyond {model.threshold_share:g} per horizon only", got=max(exceedances))
+            f"{model.name} speaks of the tail beyond {model.threshold_share:g} per horizon only", got=max(exceedances),
+            remedy="choose higher confidences, or a method that reads its tail from order statistics")
     n_refits, n_listings, levels = refits.size, len(panel.symbols), np.asarray(exceedances)
     if model.decays_per_day:
         per_day = daily_volatility(panel, model.decays_per_day)

@@ -139,9 +139,10 @@ def shrink(
 
     .. math:: w = \frac{P}{P + v}, \qquad m = w\,\hat y + (1 - w)\,\mu, \qquad V = w\,v
 
-    with prior variance P and sampling variance v. Where ``own`` is NaN the weight is zero and the prior stands.
+    with prior variance P and sampling variance v. Where ``own`` is NaN or v is infinite the weight is zero and the
+    prior stands.
     """
-    known = np.isfinite(own)
+    known = np.isfinite(own) & np.isfinite(own_variance)
     noise = np.where(known, own_variance, 1.0)
     weight = np.where(known, prior_variance / (prior_variance + noise), 0.0)
     mean = weight * np.where(known, own, 0.0) + (1.0 - weight) * prior

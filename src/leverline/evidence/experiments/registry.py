@@ -49,8 +49,13 @@ EXPERIMENTS = MappingProxyType({
 })
 
 
-def run_experiment(name: str, folder: Path) -> Experiment:
-    """Run the experiment called ``name`` on the data in ``folder``."""
+def named_experiment(name: str) -> Named:
+    """The experiment called ``name``; an unknown name is refused with the known ones."""
     if name not in EXPERIMENTS:
         raise UsageError(f"there is no experiment {name!r}", remedy=f"choose one of {', '.join(EXPERIMENTS)}")
-    return EXPERIMENTS[name].run(folder)
+    return EXPERIMENTS[name]
+
+
+def run_experiment(name: str, folder: Path) -> Experiment:
+    """Run the experiment called ``name`` on the data in ``folder``."""
+    return named_experiment(name).run(folder)

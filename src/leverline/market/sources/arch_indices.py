@@ -17,9 +17,6 @@ from leverline.market.bars import Bars
 from leverline.market.sources.dataset_kinds import BARS
 from leverline.market.sources.package_dataset import PackageDataset, bars_of
 
-_EARLIEST_NS = 0
-"""1970: the indices are older than crypto markets."""
-
 
 def read_index(dataset: PackageDataset[Bars], file: Path) -> Bars:
     """One symbol, the dataset's name in capitals."""
@@ -30,7 +27,7 @@ def read_index(dataset: PackageDataset[Bars], file: Path) -> Bars:
         frame = table.select(pl.lit(dataset.name.upper()).alias("symbol"), day, *prices)
     except PolarsError as error:
         raise MalformedInputError(f"is not the expected table: {error}", place=Place(file.name)) from error
-    return bars_of(dataset, frame, earliest_ns=_EARLIEST_NS)
+    return bars_of(dataset, frame)
 
 
 SP500 = PackageDataset(

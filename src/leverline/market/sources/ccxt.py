@@ -28,8 +28,7 @@ def bars_from_ccxt(candles: Mapping[str, Sequence[Candle]], *, fetched_ns: int |
     """
     if not candles or sum(map(len, candles.values())) > MAX_ROWS:
         refuse(f"1 to {MAX_ROWS} candles are read at once", file="ccxt")
-    bars = bars_of_tables([_table(symbol, rows) for symbol, rows in candles.items()])
-    return bars if fetched_ns is None else bars.until(fetched_ns)
+    return bars_of_tables([_table(symbol, rows) for symbol, rows in candles.items()], until_ns=fetched_ns)
 
 
 def _table(symbol: str, candles: Sequence[Candle]) -> SourceTable:

@@ -12,7 +12,6 @@ import polars as pl
 from leverline.ground.errors import UsageError
 from leverline.market.bars import Bars
 from leverline.market.reading import read_bars
-from leverline.market.times import EARLIEST_NS
 from leverline.model.provenance import DataFile
 
 Content = TypeVar("Content")
@@ -75,12 +74,12 @@ class PackageDataset(Generic[Content]):
                         origin=self.origin, licence=self.licence or "none stated")
 
 
-def bars_of(dataset: PackageDataset[Bars], frame: pl.DataFrame, *, earliest_ns: int = EARLIEST_NS) -> Bars:
+def bars_of(dataset: PackageDataset[Bars], frame: pl.DataFrame) -> Bars:
     """``frame`` under the rules that hold for every input, with the dataset's origin, licence and hash.
 
     ``frame`` has the columns of :func:`leverline.market.reading.read_bars`.
     """
-    bars = read_bars(frame, earliest_ns=earliest_ns)
+    bars = read_bars(frame)
     source = dataset.provenance(len(bars))
     findings = tuple(replace(finding, file=source.name) for finding in bars.findings)
     return replace(bars, files=(source,), findings=findings)
