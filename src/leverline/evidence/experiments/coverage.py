@@ -77,7 +77,7 @@ def run(folder: Path) -> Experiment:
 
 
 def _long_enough(path: Path, min_days: int) -> Bars:
-    """The bars of symbols with at least ``min_days`` rows; a file of one series needs no symbol column's help."""
+    """The bars of symbols with at least ``min_days`` rows; all symbols where it is 0."""
     if not min_days:
         return read_bars([path])
     counts = pl.read_parquet(path, columns=["symbol"]).group_by("symbol", maintain_order=True).len()

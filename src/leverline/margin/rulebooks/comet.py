@@ -122,5 +122,6 @@ RULEBOOK = RulebookDescription(
               "comet-reserves"),
     presets=(Preset("constants", {"index_scale": INDEX_SCALE, "seconds_per_year": SECONDS_PER_YEAR}, "2026-11",
                     Source("compound-finance/comet contracts/CometCore.sol", "2026-11")),),
-    cautions=("An account a cent short loses the penalty on all of its collateral.",),
+    cautions=("An account a cent short loses the penalty on all of its collateral.",
+              "The balance after absorption stands without a figure of the venue's to check it."),
 )

@@ -283,5 +283,6 @@ RULEBOOK = RulebookDescription(
               "drift-assettransfer", "drift-socialloss", "drift-perpiffee", "drift-spotiffee", "drift-maxpct",
               "drift-liqfee", "drift-swapband", "drift-liquidate", "drift-whale", "drift-bankruptcy"),
     cautions=("A solvent holder pays for a bankrupt one through the funding index, on whichever side.",
-              "The reduction of the profit weight by the market's pnl imbalance and the oracle guards are left out."),
+              "The reduction of the profit weight by the market's pnl imbalance and the oracle guards are left out.",
+              "The steps inside a perpetual liquidation are put together from its figures, not read in its code."),
 )

@@ -128,5 +128,6 @@ RULEBOOK = RulebookDescription(
                "2026-11", Source("liquity/bold contracts/src/Dependencies/Constants.sol", "2026-11")),
     ),
     cautions=("Of v2 only the parameters are stated: its rates are set by borrowers.",
-              "Recovery mode liquidates troves that meet their own minimum."),
+              "Recovery mode liquidates troves that meet their own minimum.",
+              "The redemption and borrowing rates stand without a figure of the venue's to check them."),
 )

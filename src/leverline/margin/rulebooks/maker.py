@@ -155,5 +155,6 @@ RULEBOOK = RulebookDescription(
     presets=(Preset("test-stairstep", {"cut_ray": str(99 * RAY // 100), "step_s": 1}, "2026-11",
                     Source("makerdao/dss src/test/clip.t.sol", "2026-11")),),
     cautions=("The breaker levels that stop auctions, and the one change a block of the debt ceiling, are not stated.",
-              "Auction parameters in force are not part of the presets."),
+              "Auction parameters in force are not part of the presets.",
+              "The safe price of collateral stands without a figure of the venue's to check it."),
 )

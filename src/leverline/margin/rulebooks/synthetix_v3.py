@@ -91,5 +91,6 @@ RULEBOOK = RulebookDescription(
     sources=(Source("Synthetixio/synthetix-v3, markets/perps-market/contracts/storage", "2025-06-12"),),
     families=("synthetix-pnl", "synthetix-oi", "synthetix-liq", "synthetix-window", "synthetix-windowseq"),
     cautions=("Flagging an account for liquidation takes all its collateral, even if a part would do.",
-              "The extra block of throughput near zero skew and the endorsed liquidator are left out."),
+              "The extra block of throughput near zero skew and the endorsed liquidator are left out.",
+              "Whether the window's edge counts stands without a figure of the venue's to check it."),
 )
