@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from leverline.calibrate.diff import REFERENCE_NOTIONALS, Change, diff_books
 from leverline.ground.errors import UsageError
-from leverline.model.limitbook import AssetLimits, InstrumentLimits, LimitBook, VenueLimits
+from leverline.model import AssetLimits, InstrumentLimits, LimitBook, VenueLimits
 from leverline.model.quantities import UNITS_PER_ONE
 from tests.model.books import AS_OF, book, fields, schedule
 

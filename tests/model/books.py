@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from leverline.calibrate.schedule import continuous_deductions
-from leverline.model.limitbook import AssetLimits, Explanation, InstrumentLimits, LimitBook, Override, Tier, VenueLimits
+from leverline.model import AssetLimits, VenueLimits
+from leverline.model.limitbook import Explanation, InstrumentLimits, LimitBook, Override, Tier
 from leverline.model.provenance import DataFile, Provenance
 from leverline.model.quantities import UNITS_PER_ONE
 

@@ -59,6 +59,10 @@ def _holds(keyword: str, rule: Any, value: Any) -> bool:
         return not isinstance(value, int | float) or value >= rule
     if keyword == "exclusiveMinimum":
         return not isinstance(value, int | float) or value > rule
+    if keyword == "maximum":
+        return not isinstance(value, int | float) or value <= rule
+    if keyword == "exclusiveMaximum":
+        return not isinstance(value, int | float) or value < rule
     if keyword == "items":
         return True  # walked by the caller
     if keyword == "format" and rule == "date-time":

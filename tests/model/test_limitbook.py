@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from leverline.ground.errors import MalformedInputError
+from leverline.model import AssetLimits, VenueLimits
 from leverline.model.limitbook import (
-    AssetLimits,
     InstrumentLimits,
     LimitBook,
     Tier,
-    VenueLimits,
     canonical_json,
     pointer,
     units,

@@ -1,18 +1,18 @@
 """The shared nouns: instruments, the risk appetite, the limit book and its provenance. Data, no computation."""
 
 from leverline.model.appetite import RiskAppetite
+from leverline.model.collateral import AssetLimits
 from leverline.model.instrument import Instrument, Kind, Payoff
 from leverline.model.limitbook import (
-    AssetLimits,
     Basis,
     Explanation,
     InstrumentLimits,
     LimitBook,
     Override,
     Tier,
-    VenueLimits,
 )
 from leverline.model.provenance import DataFile, Provenance
+from leverline.model.venue import VenueLimits
 
 __all__ = [
     "AssetLimits",

@@ -13,6 +13,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from leverline.ground.errors import UsageError, refuse
+from leverline.model.appetite_line import (
+    CapsAppetite,
+    CollateralAppetite,
+    CrossMarginAppetite,
+    FeedbackAppetite,
+    FeesAppetite,
+    FundAppetite,
+    GovernorAppetite,
+    LiquidityAppetite,
+)
 from leverline.model.quantities import Noun
 
 PROFILES = ("exchange", "perp-dex", "ccp")
@@ -98,6 +108,15 @@ class RiskAppetite(Noun):
     costs: Costs
     anti_procyclicality: AntiProcyclicality
     rounding: Rounding
+    collateral: CollateralAppetite | None = None
+    caps: CapsAppetite | None = None
+    fund: FundAppetite | None = None
+    fees: FeesAppetite | None = None
+    cross_margin: CrossMarginAppetite | None = None
+    feedback: FeedbackAppetite | None = None
+    liquidity: LiquidityAppetite | None = None
+    governor: GovernorAppetite | None = None
+    account_classes: dict[str, Annotated[float, Field(ge=1)]] | None = None  # class to its highest leverage
 
     @classmethod
     def profile(cls, name: str) -> RiskAppetite:

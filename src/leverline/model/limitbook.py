@@ -17,9 +17,11 @@ from pydantic import Field, ValidationError, model_validator
 from leverline.ground.display import DisplayTable, ShownAsTables, number_text, percent_text
 from leverline.ground.errors import refuse
 from leverline.ground.files import write_text
+from leverline.model.collateral import AssetLimits
 from leverline.model.instrument import Kind, Payoff
 from leverline.model.provenance import Provenance
 from leverline.model.quantities import UNITS_PER_ONE, Instant, Noun, Rate, Units
+from leverline.model.venue import VenueLimits
 
 SCHEMA = "leverline.limitbook/1"
 
@@ -63,7 +65,10 @@ class InstrumentLimits(Noun):
     liquidation_fee_rate: Rate | None = None
     fees: dict[str, Rate] | None = None
     funding: dict[str, float] | None = None
-    account_classes: tuple[str, ...] | None = None
+    account_classes: dict[str, Annotated[float, Field(ge=1)]] | None = None  # class to its highest leverage here
+    owner_share_cap: Rate | None = None  # of the market's open interest
+    open_interest_growth_cap: Rate | None = None  # relative, a day
+    profit_collateral_cap: Units | None = None  # unrealised profit that counts as collateral at most
 
     @model_validator(mode="after")
     def _tiers_join(self) -> Self:
@@ -84,24 +89,6 @@ class InstrumentLimits(Noun):
             if tier.maintenance_margin_rate > tier.initial_margin_rate and tier.maintenance_deduction == 0:
                 raise ValueError("initial margin covers maintenance margin")
         return self
-
-
-class AssetLimits(Noun):
-    """Everything the book says of one collateral asset; None is unset."""
-
-    ltv: Rate | None = None
-    liquidation_threshold: Rate | None = None
-    liquidation_bonus: Rate | None = None
-    haircut_tiers: tuple[dict[str, float], ...] | None = None
-    supply_cap: Units | None = None
-    borrow_cap: Units | None = None
-
-
-class VenueLimits(Noun):
-    """Limits of the venue as a whole; None is unset."""
-
-    insurance_fund_target: Units | None = None
-    breakers: dict[str, float] | None = None
 
 
 class Explanation(Noun):
