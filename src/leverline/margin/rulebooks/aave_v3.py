@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from leverline.ground.errors import require
-from leverline.margin.fixed_point import BPS, RAY, WAD, mul_div_ceil, mul_div_floor, mul_div_half_up
+from leverline.margin.fixed_point import BPS, RAY, WAD, VenueRefusesError, mul_div_ceil, mul_div_floor, mul_div_half_up
 
 HEALTHY = WAD
 """Health factor below which a position may be liquidated."""
@@ -149,6 +149,15 @@ def seizure(collateral: Collateral, debt: Holding, debt_to_cover: int, arithmeti
     return Seizure(debt_repaid=debt_to_cover, collateral_seized=seized, protocol_fee=fee)
 
 
+def refuse_if_nothing_moves(debt_burned: int, to_liquidator: int) -> None:
+    """The tokens that stand for debt and collateral cannot be burned by an amount of 0, so such a call reverts.
+
+    Once interest has accrued a share is worth more than a unit, and one single unit can be too little as well.
+    """
+    if debt_burned == 0 or to_liquidator == 0:
+        raise VenueRefusesError("the liquidation would burn no debt or pay the liquidator nothing")
+
+
 def after_seizure(position: Position, collateral_asset: str, debt_asset: str, taken: Seizure) -> Position:
     """The position once collateral and debt have moved."""
     return Position(
@@ -177,9 +186,11 @@ def after_seizure(position: Position, collateral_asset: str, debt_asset: str, ta
 
 
 def collateral_of(holdings: Sequence[Collateral], asset: str) -> Collateral:
-    """The collateral in ``asset``; refused where the position holds none."""
+    """The collateral in ``asset``; refused where the position holds none, or none that can be liquidated."""
     found = [held for held in holdings if held.asset == asset]
     require(len(found) == 1, "the position holds the collateral once", got=asset)
+    if not found[0].liquidation_threshold_bps:
+        raise VenueRefusesError(f"{asset} is no collateral: its liquidation threshold is 0")
     return found[0]
 
 

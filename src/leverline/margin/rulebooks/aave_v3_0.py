@@ -3,7 +3,8 @@
 Source: npm @aave/core-v3 1.19.3 (aave/aave-v3-core 782f5191), GenericLogic, ValidationLogic and LiquidationLogic, read
 2026-11; the formulas shared with later versions stand in ``aave_v3``. The version rounds to the nearest almost
 everywhere, so a last unit may fall to either side; it also truncates the average liquidation threshold to a basis
-point before it uses it in the health factor, against the account.
+point before it uses it in the health factor, against the account. Held to the package's bytecode, to the last unit,
+by ``tests/bytecode``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from leverline.margin.rulebooks.aave_v3 import (
     after_seizure,
     collateral_of,
     debt_of,
+    refuse_if_nothing_moves,
     seizure,
 )
 from leverline.margin.rulebooks.aave_v3 import account_state as state_with
@@ -68,6 +70,7 @@ def liquidate(
     allowed = mul_div_half_up(debt.amount, close_factor_bps(health), BPS)
     wanted = allowed if debt_to_cover is None else min(debt_to_cover, allowed)
     taken = seizure(collateral_of(position.collateral, collateral_asset), debt, wanted, ARITHMETIC)
+    refuse_if_nothing_moves(taken.debt_repaid, taken.to_liquidator)
     return taken, after_seizure(position, collateral_asset, debt_asset, taken)
 
 

@@ -2,7 +2,8 @@
 
 Source: aave-dao/aave-v3-origin, LiquidationLogic and GenericLogic of v3.3 to v3.6 and docs/3.3/Aave-v3.3-features.md,
 read 2026-11; the formulas shared with other versions stand in ``aave_v3``. v3.3 and v3.4 round as v3.0 does; v3.5 and
-v3.6 round debt up and drop the truncated average from the health factor, so debt is never understated.
+v3.6 round debt up and drop the truncated average from the health factor, so debt is never understated. v3.6 is held
+to the bytecode of npm @aave-dao/aave-v3-origin 3.6.0, to the last unit, by ``tests/bytecode``.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from leverline.margin.rulebooks.aave_v3 import (
     after_seizure,
     collateral_of,
     debt_of,
+    refuse_if_nothing_moves,
     seizure,
 )
 from leverline.margin.rulebooks.aave_v3 import account_state as state_with
@@ -142,8 +144,10 @@ def liquidate(
     taken = seizure(collateral, debt, allowed if debt_to_cover is None else min(debt_to_cover, allowed), arithmetic)
     if leaves_dust(collateral, debt, taken, arithmetic):
         raise VenueRefusesError("the liquidation would leave less than 1,000 of collateral or debt behind")
+    nothing_left = seizes_all_value(state, collateral, taken)
+    refuse_if_nothing_moves(debt.amount if nothing_left else taken.debt_repaid, taken.to_liquidator)
     after = after_seizure(position, collateral_asset, debt_asset, taken)
-    if not seizes_all_value(state, collateral, taken):
+    if not nothing_left:
         return Liquidation(taken, after, {})
     return Liquidation(taken, *written_off(after))
 

@@ -17,6 +17,7 @@ from leverline.margin.rulebooks.aave_v3 import (
     after_seizure,
     collateral_of,
     debt_of,
+    refuse_if_nothing_moves,
     seizure,
 )
 from leverline.margin.rulebooks.aave_v3 import account_state as state_with
@@ -49,7 +50,9 @@ def liquidate(
     if aave_v3_3.leaves_dust(collateral, debt, taken, ARITHMETIC):
         raise VenueRefusesError("the liquidation would leave less than 1,000 of collateral or debt behind")
     after = after_seizure(position, collateral_asset, debt_asset, taken)
-    if any(held.amount for held in after.collateral if held.liquidation_threshold_bps):
+    something_left = any(held.amount for held in after.collateral if held.liquidation_threshold_bps)
+    refuse_if_nothing_moves(taken.debt_repaid if something_left else debt.amount, taken.to_liquidator)
+    if something_left:
         return Liquidation(taken, after, {})
     return Liquidation(taken, *aave_v3_3.written_off(after))
 

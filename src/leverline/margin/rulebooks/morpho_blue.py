@@ -2,15 +2,15 @@
 
 Source: morpho-org/morpho-blue 3085651, src/Morpho.sol and src/libraries/{SharesMathLib,MathLib}.sol, read 2026-11.
 Wad rates, oracle prices in 1e-36 debt units per collateral unit. There is no close factor. Once debt exceeds
-collateral / incentive, a partial liquidation leaves the borrower a worse ratio by design.
+collateral / incentive, a partial liquidation leaves the borrower a worse ratio by design. Held to the bytecode of npm
+@morpho-org/morpho-blue 1.0.0 by ``tests/bytecode``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leverline.ground.errors import require
-from leverline.margin.fixed_point import WAD, mul_div_ceil, mul_div_floor
+from leverline.margin.fixed_point import WAD, VenueRefusesError, mul_div_ceil, mul_div_floor
 from leverline.margin.rulebooks.description import Preset, RulebookDescription, Source
 
 PRICE_SCALE = 10**36
@@ -34,6 +34,10 @@ class Borrowed:
     def assets_up(self, shares: int) -> int:
         """Assets for ``shares``, rounded up."""
         return mul_div_ceil(shares, self.assets + VIRTUAL_ASSETS, self.shares + VIRTUAL_SHARES)
+
+    def assets_down(self, shares: int) -> int:
+        """Assets for ``shares``, rounded down."""
+        return mul_div_floor(shares, self.assets + VIRTUAL_ASSETS, self.shares + VIRTUAL_SHARES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,30 @@ def is_healthy(collateral: int, borrow_shares: int, market: Borrowed, price: int
 def liquidate(
     collateral: int, borrow_shares: int, market: Borrowed, price: int, seized: int, incentive: int
 ) -> Liquidation:
-    """Seize ``seized`` collateral for its value / incentive; with the collateral gone the rest is bad debt."""
-    require(0 < seized <= collateral, "a liquidation seizes a part of the collateral", got=seized)
+    """Seize ``seized`` collateral of an unhealthy loan for its value / incentive."""
+    if not 0 < seized <= collateral:
+        raise VenueRefusesError(f"a liquidation seizes a part of the collateral, {collateral}; got {seized}")
     quoted = mul_div_ceil(seized, price, PRICE_SCALE)
     shares = market.shares_up(mul_div_ceil(quoted, WAD, incentive))
+    return _settled(collateral, borrow_shares, market, seized, shares)
+
+
+def liquidate_shares(
+    collateral: int, borrow_shares: int, market: Borrowed, price: int, repaid_shares: int, incentive: int
+) -> Liquidation:
+    """Repay ``repaid_shares`` of an unhealthy loan and seize their value x incentive, rounded down, perhaps nothing."""
+    if repaid_shares <= 0:
+        raise VenueRefusesError(f"a liquidation repays a part of the debt; got {repaid_shares} shares")
+    worth = mul_div_floor(market.assets_down(repaid_shares), incentive, WAD)
+    seized = mul_div_floor(worth, PRICE_SCALE, price)
+    return _settled(collateral, borrow_shares, market, seized, repaid_shares)
+
+
+def _settled(collateral: int, borrow_shares: int, market: Borrowed, seized: int, shares: int) -> Liquidation:
+    """Both sides of the loan reduced; with the collateral gone the rest is bad debt."""
+    if shares > borrow_shares or seized > collateral:
+        raise VenueRefusesError("a liquidation takes at most the debt and the collateral")
     repaid = market.assets_up(shares)
-    require(shares <= borrow_shares, "a liquidation repays at most the debt", got=seized)
     left = Borrowed(max(0, market.assets - repaid), market.shares - shares)
     bad = min(left.assets, left.assets_up(borrow_shares - shares)) if seized == collateral else 0
     return Liquidation(seized, repaid, shares, bad)

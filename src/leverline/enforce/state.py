@@ -1,0 +1,112 @@
+"""Everything a venue knows, in plain integers: pools, positions, prices, limits, breakers, work in progress.
+
+The state is a projection of the events: the same events give the same state, byte for byte. Containers are changed
+through :class:`Undo` only, so that a rejected event can be taken back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+from leverline.enforce.effects import Breaker
+from leverline.enforce.events import PoolKey
+from leverline.enforce.ledger import Ledger
+from leverline.enforce.terms import VenueTerms
+from leverline.enforce.undo import Undo
+from leverline.model.accounts import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRecord:
+    """Who stands behind a pool, and how its losses are bounded. ``external``: the outside market, never margined."""
+
+    key: PoolKey
+    owner: str
+    mode: Mode
+    account_class: str
+    external: bool = False
+
+
+@dataclass(slots=True)
+class Positions:
+    """Open positions: pool ``i`` holds ``lots[i][market]`` (signed, never 0) at a signed ``cost[i][market]`` in units.
+
+    Cost is what the open lots were bought for, with sign: value at a price less cost is unrealised profit. A partial
+    close releases cost in proportion, rounded toward zero; what rounding leaves stays with the open lots.
+    """
+
+    lots: list[dict[str, int]] = field(default_factory=list)
+    cost: list[dict[str, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class MarketState:
+    """One market: prices in ticks, one-sided open interest in lots, and its breaker."""
+
+    mark: int | None = None  # None until a valid price came
+    marked_ns: int = 0
+    open_interest: int = 0  # lots of one side
+    breaker: Breaker = Breaker.NORMAL
+    breaker_since_ns: int = 0
+    paused: bool = False  # by an operator
+
+
+@dataclass(slots=True)
+class VenueState:
+    """The whole state. Lists are indexed by pool number, given in the order in which pools were opened."""
+
+    terms: VenueTerms
+    ledger: Ledger
+    undo: Undo
+    pools: list[PoolRecord] = field(default_factory=list)
+    number: dict[PoolKey, int] = field(default_factory=dict)
+    positions: Positions = field(default_factory=Positions)
+    markets: dict[str, MarketState] = field(default_factory=dict)
+    asset_price: dict[str, int] = field(default_factory=dict)  # units of settlement for one whole asset
+    holders: dict[str, dict[int, None]] = field(default_factory=dict)  # market to the pools that hold it
+    rooms: dict[str, dict[Any, Any]] = field(default_factory=dict)  # each part's own records, by the part's name
+    seq: int = 0
+    now_ns: int = 0
+    seen: dict[str, int] = field(default_factory=dict)  # idempotency keys to the event that used them
+
+    def room(self, name: str) -> dict[Any, Any]:
+        """A part's own records (orders, auctions, sources...): frozen values, hashed with the rest."""
+        return self.rooms.setdefault(name, {})
+
+    def digest(self) -> str:
+        """SHA-256 over the whole state in canonical order: equal states, equal digests, on any machine."""
+        hasher = hashlib.sha256()
+        _feed(hasher, {f.name: getattr(self, f.name) for f in fields(self) if f.name != "undo"})
+        return hasher.hexdigest()
+
+
+def _feed(hasher: Any, value: Any) -> None:
+    """Feed a canonical, self-delimiting form of ``value``: type letter, length, content; mappings by sorted keys."""
+    match value:
+        case None:
+            hasher.update(b"n")
+        case bool():
+            hasher.update(b"b1" if value else b"b0")
+        case Enum():
+            _feed(hasher, value.value)
+        case int() | float() | str():
+            text = repr(value) if not isinstance(value, str) else value
+            hasher.update(f"{type(value).__name__[0]}{len(text.encode())}:{text}".encode())
+        case dict():
+            hasher.update(f"d{len(value)}:".encode())
+            for key in sorted(value, key=repr):
+                _feed(hasher, key)
+                _feed(hasher, value[key])
+        case list() | tuple():
+            hasher.update(f"l{len(value)}:".encode())
+            for item in value:
+                _feed(hasher, item)
+        case Undo():
+            return
+        case _ if is_dataclass(value):
+            _feed(hasher, {f.name: getattr(value, f.name) for f in fields(value)})
+        case _:
+            hasher.update(f"r{value!r}".encode())

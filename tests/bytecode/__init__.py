@@ -1,0 +1,1 @@
+"""Our rulebooks against the venues' own bytecode, run in this process."""
