@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from leverline.ground.errors import require
 from leverline.margin.rounding import ceil_div
-from leverline.margin.rulebooks.description import RulebookDescription, Source
+from leverline.margin.rulebooks.description import Preset, RulebookDescription, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,20 @@ def deleverage(contracts: int, queue: Sequence[Holder]) -> list[tuple[object, in
     return fills
 
 
+def _steps(base: int, step: int, currency: str, initial_rate: float, maintenance_rate: float) -> dict[str, object]:
+    """A preset's figures; base and step in whole ``currency``. Every step adds the base maintenance rate to both."""
+    return {
+        f"base_risk_limit_{currency}": base,
+        f"risk_step_{currency}": step,
+        "initial_margin_rate": initial_rate,
+        "maintenance_margin_rate": maintenance_rate,
+        "rate_step": maintenance_rate,
+    }
+
+
+_LOWERED = Source("blog.bitmex.com: changes to base initial margin, maintenance margin, risk limits and risk steps, "
+                  "2025-06-12 (a third party's copy)", "2026-11")
+
 RULEBOOK = RulebookDescription(
     name="bitmex",
     venue="BitMEX",
@@ -92,5 +106,12 @@ RULEBOOK = RulebookDescription(
              Source("bitmex.com/app/riskLimits", "2026-11")),
     families=("bitmex-adl",),
     cautions=("Both rates jump at a risk step, so a position can become liquidatable by growing past one.",
-              "The contracts' base and step figures are not part of this rulebook: no dated copy of them was read."),
+              "Which contracts trade with which steps now is not stated: the presets are those of their dates."),
+    presets=(
+        Preset("BTC/USD:BTC", _steps(200, 150, "xbt", 0.01, 0.005) | {"contract_size_usd": 1}, "2021-08-31",
+               Source("bitmex.com/app/riskLimitsExamples, XBTUSD; in force since 2021-08-31 by the venue's blog; "
+                      "contract: bitmex.com/app/inversePerpetualsGuide", "2026-11")),
+        Preset("HYPE/USDT:USDT", _steps(40_000, 40_000, "usdt", 0.02, 0.01), "2025-06-12", _LOWERED),
+        Preset("INJ/USDT:USDT", _steps(100_000, 100_000, "usdt", 0.02, 0.01), "2025-06-12", _LOWERED),
+    ),
 )

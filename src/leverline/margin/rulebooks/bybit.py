@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from leverline.ground.errors import require
 from leverline.margin.brackets import Brackets
-from leverline.margin.rulebooks.description import RulebookDescription, Source
+from leverline.margin.rulebooks.description import Preset, RulebookDescription, Source
 
 
 def maintenance_margin(notional: Fraction, brackets: Brackets) -> Fraction:
@@ -79,6 +79,21 @@ def deleveraging_score(return_on_margin: Fraction, effective_leverage: Fraction)
 
 
 _HELP = "bybit.com/en/help-center"
+_PARAMETERS = Source("bybit.com/announcement-info/margin-parameters, BTCUSDT (stored copy without a date)", "2026-11")
+_API = Source("bybit-exchange.github.io/docs/v5/market/risk-limit, example of an answer stamped 2022-12-26", "2026-11")
+
+
+def _table(cap: int, *rows: tuple[int, str, int]) -> dict[str, object]:
+    """A preset's figures out of (floor in USDT, maintenance rate, highest leverage) a level; ``cap`` ends the last."""
+    brackets = Brackets.from_rates([Fraction(floor) for floor, _, _ in rows], [Fraction(rate) for _, rate, _ in rows])
+    return {
+        "notional_floor_usdt": [floor for floor, _, _ in rows],
+        "notional_cap_usdt": [*(floor for floor, _, _ in rows[1:]), cap],
+        "maintenance_margin_rate": [float(rate) for _, rate, _ in rows],
+        "max_leverage": [leverage for _, _, leverage in rows],
+        "maintenance_deduction_usdt": [float(row.deduction) for row in brackets.rows],
+    }
+
 
 RULEBOOK = RulebookDescription(
     name="bybit",
@@ -100,5 +115,20 @@ RULEBOOK = RulebookDescription(
              Source(f"{_HELP}: What is Auto-Deleveraging (ADL)", "2026-11"),
              Source("freqtrade/freqtrade, tests/exchange/test_exchange.py", "2024-10-24")),
     families=("bybit-okx-gate-bybit", "bybit-bankruptcy"),
-    cautions=("The venue's bracket tables are not part of this rulebook: no dated copy of them was read.",),
+    presets=(
+        Preset("BTC/USDT:USDT", _table(
+            80_000_000,
+            (0, "0.005", 100), (2_000_000, "0.0056", 90), (2_600_000, "0.0063", 80), (3_200_000, "0.0067", 75),
+            (3_800_000, "0.0071", 70), (4_400_000, "0.0077", 65), (5_000_000, "0.0091", 55), (5_600_000, "0.01", 50),
+            (8_500_000, "0.013", 45), (10_000_000, "0.015", 40), (14_000_000, "0.016", 35), (20_000_000, "0.02", 30),
+            (28_000_000, "0.025", 25), (38_000_000, "0.029", 20), (50_000_000, "0.03", 19), (55_000_000, "0.035", 18),
+            (60_000_000, "0.036", 17), (65_000_000, "0.038", 16), (70_000_000, "0.04", 15), (75_000_000, "0.045", 14),
+        ), "2026-11", _PARAMETERS),
+        Preset("BTC/USD:BTC", {
+            "value_floor_btc": [0], "value_cap_btc": [150], "maintenance_margin_rate": [0.005], "max_leverage": [100],
+            "maintenance_deduction_btc": [0.0],
+        }, "2022-12-26", _API),
+    ),
+    cautions=("The page of the BTCUSDT levels bears no date: they held on some day before it was read.",
+              "Of BTCUSD the first level alone was read; a larger position is not covered."),
 )

@@ -95,7 +95,8 @@ def high_leverage_ratio(size: int, imf_factor: int, ordinary: ByLevel, high: ByL
     """Ratio of an account in high-leverage mode: rises from the high-leverage ratio to the ordinary one with size.
 
     As long as the ordinary ratio's size curve lies below the ordinary ratio, the share of the way it has gone is the
-    share of the difference that is asked; above it the curve itself is asked.
+    share of the difference that is asked; above it the curve itself is asked. Sizes at which the curve equals the
+    ordinary ratio to the last digit are asked the high-leverage ratio again: there growing eases the terms.
     """
     base, floor_ratio = ordinary.at(level), high.at(level)
     at_size = size_premium(size, imf_factor, base)

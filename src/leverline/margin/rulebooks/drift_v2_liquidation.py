@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leverline.ground.errors import require
+from leverline.margin.fixed_point import VenueRefusesError
 from leverline.margin.rounding import ceil_div, truncated_div
 from leverline.margin.rulebooks.description import RulebookDescription, Source
 from leverline.margin.rulebooks.drift_v2 import (
@@ -21,6 +22,7 @@ from leverline.margin.rulebooks.drift_v2 import (
     unrealized_pnl,
     worst_case_base,
 )
+from leverline.margin.rulebooks.drift_v2_markets import PRESETS
 
 FEE = 10**6
 UINT64_MAX = 2**64 - 1
@@ -148,13 +150,14 @@ class PerpMarket:
 
 @dataclass(frozen=True, slots=True)
 class Liquidated:
-    """The account after one call, what the liquidator took over, what the fund received, requirement freed."""
+    """The account after one call, what the liquidator took over, what the fund received."""
 
     account: PerpAccount
     liquidator_base: int
     liquidator_quote: int
     fund_fee: int
-    margin_freed: int
+    margin_freed: int  # quote by which all calls of this liquidation have reduced the shortage
+    goes_on: bool  # whether the account stays in liquidation; the next call is then told ``margin_freed``
 
 
 def buffered_collateral(deposit: int, pnl: int, buffer_ratio: int) -> int:
@@ -170,52 +173,61 @@ def perp_margin(account: PerpAccount, price: int, maintenance_ratio: int, imf_fa
     return liability * ratio // RATIO + account.orders * OPEN_ORDER_REQUIREMENT, liability
 
 
-def liquidate_perp(account: PerpAccount, market: PerpMarket, max_base: int, slots: int, already_freed: int = 0,
-                   ) -> Liquidated:
+def liquidate_perp(account: PerpAccount, market: PerpMarket, max_base: int, slots: int,
+                   already_freed: int | None = None) -> Liquidated:
     """One call: cancel orders, then move to the liquidator what covers the shortage over the buffered requirement.
 
-    Nothing moves if the account is safe. ``slots`` since the account was last active.
+    ``slots`` since the account entered liquidation, so 0 in the first call; ``already_freed`` is the ``margin_freed``
+    of the call before, None in the first. Nothing moves if the account is safe: at its requirement before liquidation,
+    at the buffered one inside it. ``max_base`` is what the liquidator takes at most, cut to whole steps.
     """
-    nothing = Liquidated(account, 0, 0, 0, already_freed)
-    pnl = unrealized_pnl(account.base, account.quote, market.price)
-    margin_before = _margin(account, market)[0]
-    if account.deposit + pnl >= margin_before and already_freed == 0:
-        return nothing
+    before, freed = shortage(account, market), already_freed or 0
+    is_safe = _is_maintained(account, market) if already_freed is None else before <= 0
+    if is_safe:
+        return Liquidated(account, 0, 0, 0, freed, goes_on=False)
     bare = PerpAccount(account.base, account.quote, account.deposit, 0, 0, 0)
-    margin, liability = _margin(bare, market)
+    remaining = shortage(bare, market)
+    freed += max(before - abs(remaining), 0)  # the venue measures the distance, a surplus counts back
+    if remaining <= 0 or account.base == 0:
+        return Liquidated(bare, 0, 0, 0, freed, goes_on=remaining > 0)
+    if max_base < market.step:
+        raise VenueRefusesError("a liquidator takes at least one step of the position")
+    return _close(bare, market, remaining, max_base // market.step * market.step, slots, freed)
+
+
+def shortage(account: PerpAccount, market: PerpMarket) -> int:
+    """What buffered collateral lacks to the buffered requirement, quote; negative where it is more than that."""
+    pnl = unrealized_pnl(account.base, account.quote, market.price)
+    margin, liability = perp_margin(account, market.price, market.maintenance_ratio, market.imf_factor)
     buffered = buffered_collateral(account.deposit, pnl, market.buffer_ratio)
-    shortage = margin + liability * market.buffer_ratio // RATIO - buffered
-    freed = already_freed + margin_before - margin
-    if shortage <= 0 or account.base == 0:
-        return Liquidated(bare, 0, 0, 0, freed)
-    return _close(bare, market, shortage, max_base, slots, freed)
+    return margin + liability * market.buffer_ratio // RATIO - buffered
 
 
-def _margin(account: PerpAccount, market: PerpMarket) -> tuple[int, int]:
-    return perp_margin(account, market.price, market.maintenance_ratio, market.imf_factor)
+def _is_maintained(account: PerpAccount, market: PerpMarket) -> bool:
+    margin, _ = perp_margin(account, market.price, market.maintenance_ratio, market.imf_factor)
+    return account.deposit + unrealized_pnl(account.base, account.quote, market.price) >= margin
 
 
-def _close(account: PerpAccount, market: PerpMarket, shortage: int, max_base: int, slots: int, freed: int,
+def _close(account: PerpAccount, market: PerpMarket, lacking: int, max_base: int, slots: int, freed: int,
            ) -> Liquidated:
+    """Transfer base at the oracle price less fees, as much of what covers ``lacking`` as time has freed."""
     size = abs(account.base)
     ratio = liability_weight(size, market.imf_factor, market.maintenance_ratio) + market.buffer_ratio
     fee = liquidator_fee(market.base_fee, max_liquidator_fee(market.base_fee, market.maintenance_ratio), slots)
-    fund_rate = fund_fee_of_perp(shortage, size, ratio, fee, market.price, PRICE, market.max_fund_fee)
-    cover = ceil_div(base_to_cover(shortage, ratio, fee, fund_rate, market.price, PRICE), market.step) * market.step
-    share = max_share(shortage, freed, slots, market.initial_share, market.duration)
-    allowed = cover * share // RATIO
+    fund_rate = fund_fee_of_perp(lacking, size, ratio, fee, market.price, PRICE, market.max_fund_fee)
+    cover = ceil_div(base_to_cover(lacking, ratio, fee, fund_rate, market.price, PRICE), market.step) * market.step
+    allowed = cover * max_share(lacking, freed, slots, market.initial_share, market.duration) // RATIO
     if allowed == 0:
-        return Liquidated(account, 0, 0, 0, freed)
+        return Liquidated(account, 0, 0, 0, freed, goes_on=True)
     least = 0 if base_value(size, market.price) > _SMALL else size
-    closed = min(size, max_base, max(allowed, least))
-    closed = ceil_div(closed, market.step) * market.step
+    closed = ceil_div(min(size, max_base, max(allowed, least)), market.step) * market.step
     value = base_value(closed, market.price)
     side = 1 if account.base > 0 else -1
-    proceeds = side * (value * (FEE - side * fee) // FEE)
+    proceeds = side * value - value * fee // FEE  # each fee is cut by itself
     fund_fee = value * fund_rate // FEE
     after = PerpAccount(account.base - side * closed, account.quote + proceeds - fund_fee, account.deposit, 0, 0, 0)
-    freed += max(_margin(account, market)[0] - _margin(after, market)[0], 0)
-    return Liquidated(after, side * closed, -proceeds, fund_fee, freed)
+    freed += max(lacking - abs(shortage(after, market)), 0)
+    return Liquidated(after, side * closed, -proceeds, fund_fee, freed, goes_on=closed < cover)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +294,9 @@ RULEBOOK = RulebookDescription(
               "drift-isolated", "drift-basetocover", "drift-liabtransfer", "drift-liabimplied",
               "drift-assettransfer", "drift-socialloss", "drift-perpiffee", "drift-spotiffee", "drift-maxpct",
               "drift-liqfee", "drift-swapband", "drift-liquidate", "drift-whale", "drift-bankruptcy"),
+    presets=PRESETS,
     cautions=("A solvent holder pays for a bankrupt one through the funding index, on whichever side.",
               "The reduction of the profit weight by the market's pnl imbalance and the oracle guards are left out.",
+              "SOL's weights are of an undated page; the scaling of its initial weight by total deposits is left out.",
               "The steps inside a perpetual liquidation are put together from its figures, not read in its code."),
 )

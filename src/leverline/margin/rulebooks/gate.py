@@ -8,7 +8,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from leverline.margin.brackets import Bracket, margin_price
-from leverline.margin.rulebooks.description import RulebookDescription, Source
+from leverline.margin.rulebooks.description import Preset, RulebookDescription, Source
 
 
 def required_margin(notional: Fraction, maintenance_rate: Fraction, taker_fee_rate: Fraction) -> Fraction:
@@ -28,6 +28,9 @@ def liquidation_price(
     return margin_price(margin, quantity, entry, at_stake)
 
 
+_FIXTURE = Source("laelymenyon/gate-extreme-bot, tests/test_liquidation_guard.py: levels recorded from the venue",
+                  "2026-08-09")
+
 RULEBOOK = RulebookDescription(
     name="gate",
     venue="Gate",
@@ -40,6 +43,21 @@ RULEBOOK = RulebookDescription(
     rounding="exact; displayed prices to the instrument's tick",
     sources=(Source("freqtrade/freqtrade, tests/exchange/test_exchange.py", "2024-10-24"),),
     families=("bybit-okx-gate-gate",),
-    cautions=("Risk-limit tables, partial liquidation and deleveraging of the venue are not stated: "
+    presets=(
+        Preset("BTC/USDT:USDT", {
+            "notional_floor_usdt": [0, 500_000, 1_000_000], "notional_cap_usdt": [500_000, 1_000_000, 1_500_000],
+            "maintenance_margin_rate": [0.003, 0.0035, 0.004], "initial_margin_rate": [0.005, 0.006666, 0.008],
+            "max_leverage": [200, 150.01, 125], "maintenance_deduction_usdt": [0, 250, 750],
+            "contract_size": 0.0001, "taker_fee_rate": 0.00075,
+        }, "2026-08-09", _FIXTURE),
+        Preset("SOL/USDT:USDT", {
+            "notional_floor_usdt": [0], "notional_cap_usdt": [500_000], "maintenance_margin_rate": [0.005],
+            "initial_margin_rate": [0.01], "max_leverage": [100], "maintenance_deduction_usdt": [0],
+            "taker_fee_rate": 0.00075,
+        }, "2026-08-09", _FIXTURE),
+    ),
+    cautions=("The presets are the lowest levels only, as one test fixture records them; beyond their cap nothing is "
+              "said. That of SOL stands for 29 contracts of one level and names no contract size.",
+              "The rest of the risk-limit tables, partial liquidation and deleveraging of the venue are not stated: "
               "no page of its own was read.",),
 )

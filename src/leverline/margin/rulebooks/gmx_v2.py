@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
-from leverline.margin.rulebooks.description import RulebookDescription, Source
+from leverline.margin.rulebooks.description import Preset, RulebookDescription, Source
 
 _DIGITS = 50
 
@@ -89,9 +89,29 @@ def liquidatable(position: Position, remaining_usd: Fraction, min_collateral_fac
 
 def returned_tokens(position: Position, collateral_price: Fraction, index_price: Fraction, impact_usd: Fraction,
                     fees_usd: Fraction) -> Fraction:
-    """Collateral tokens that come back from a full liquidation; a profit is paid apart, in the pool's token."""
-    loss = min(pnl(position, index_price), Fraction(0)) + min(impact_usd, Fraction(0)) - fees_usd
-    return max(position.collateral_tokens + loss / collateral_price, Fraction(0))
+    """Collateral tokens that come back from a full liquidation: losses and fees are taken from them first."""
+    _, cost = _gain_and_cost(position, index_price, impact_usd, fees_usd)
+    return max(position.collateral_tokens - cost / collateral_price, Fraction(0))
+
+
+def profit_paid(position: Position, collateral_price: Fraction, index_price: Fraction, impact_usd: Fraction,
+                fees_usd: Fraction) -> Fraction:
+    """Profit (USD) that a full liquidation pays on top: a position can be liquidated because its collateral fell.
+
+    Paid in the pool's token of the position's side, which may be the collateral's own. Costs that the collateral does
+    not cover are taken from it.
+    """
+    gain, cost = _gain_and_cost(position, index_price, impact_usd, fees_usd)
+    uncovered = max(cost - position.collateral_tokens * collateral_price, Fraction(0))
+    return max(gain - uncovered, Fraction(0))
+
+
+def _gain_and_cost(position: Position, index_price: Fraction, impact_usd: Fraction, fees_usd: Fraction,
+                   ) -> tuple[Fraction, Fraction]:
+    """What closing brings and what it takes, USD, each from pnl and impact."""
+    changes = pnl(position, index_price), impact_usd
+    return (sum((max(change, Fraction(0)) for change in changes), Fraction(0)),
+            fees_usd - sum((min(change, Fraction(0)) for change in changes), Fraction(0)))
 
 
 def order_collateral_factor(market_factor: Fraction, open_interest_usd: Fraction, multiplier: Fraction) -> Fraction:
@@ -125,6 +145,23 @@ def deleveraging_enabled(profit_usd: Fraction, pool_usd: Fraction, max_pnl_facto
     return profit_usd > pool_usd * max_pnl_factor
 
 
+_MARKETS = Source("gmx-io/gmx-synthetics, config/markets.ts, Arbitrum, a stored version that has liquidation factors "
+                  "of its own (its commit is not named)", "2026-11")
+_FIGURES = (
+    "min_collateral_factor", "min_collateral_factor_for_liquidation", "open_interest_multiplier_per_usd",
+    "max_open_interest_usd", "reserve_factor", "open_interest_reserve_factor", "positive_impact_factor",
+    "negative_impact_factor", "impact_exponent", "max_pnl_factor_for_adl", "min_pnl_factor_after_adl",
+    "liquidation_fee_factor",
+)
+_EVERYWHERE = {"min_collateral_usd": 1, "position_fee_factor_positive_impact": 0.0004,
+               "position_fee_factor_negative_impact": 0.0006, "max_impact_factor_for_liquidations": 0.0}
+
+
+def _market(name: str, *figures: float) -> Preset:
+    """Figures of one market; factors are fractions, an impact factor is per USD to the exponent."""
+    return Preset(name, dict(zip(_FIGURES, figures, strict=True)) | _EVERYWHERE, "2026-11", _MARKETS)
+
+
 RULEBOOK = RulebookDescription(
     name="gmx-v2",
     venue="GMX v2",
@@ -144,6 +181,12 @@ RULEBOOK = RulebookDescription(
              Source("gmx-io/gmx-synthetics, contracts/market/MarketUtils.sol", "2026-03-13")),
     families=("gmx-impact", "gmx-liquidation", "gmx-reserve", "gmx-adl", "gmx-usage", "gmx-borrowing",
               "gmx-priceimpact"),
-    cautions=("Deleveraging has no slippage limit and no ranking: the keeper decides who is closed.",
+    presets=(
+        _market("BTC/USD:USD", 0.005, 0.005, 6e-11, 60_000_000, 3.5, 3.45, 3e-11, 9e-11, 2, 0.85, 0.77, 0.002),
+        _market("ETH/USD:USD", 0.005, 0.005, 6e-11, 80_000_000, 2.75, 2.7, 3e-11, 9e-11, 2, 0.85, 0.77, 0.002),
+        _market("XRP/USD:USD", 0.005, 0.005, 2.5e-9, 2_000_000, 1.85, 1.8, 7e-9, 21e-9, 2, 0.65, 0.6, 0.003),
+    ),
+    cautions=("The presets are the pools of an index token with USDC; a risk oracle may have moved them since.",
+              "Deleveraging has no slippage limit and no ranking: the keeper decides who is closed.",
               "Virtual inventories, funding and the kinked borrowing curve are left out."),
 )

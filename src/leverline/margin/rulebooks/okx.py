@@ -7,15 +7,55 @@ third parties; freqtrade/freqtrade, tests/exchange/test_exchange.py (2024-10-24)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 from leverline.ground.errors import require
 from leverline.margin.brackets import Bracket, margin_price
-from leverline.margin.rulebooks.description import RulebookDescription, Source
+from leverline.margin.rounding import ceil_div
+from leverline.margin.rulebooks.description import Preset, RulebookDescription, Source
 
 PARTIAL_FROM_TIER = 3
 """Lowest tier, counted from 1, whose positions are cut rather than closed."""
 TIERS_CUT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PositionTiers:
+    """A table as the venue announces it: some tiers in full, then equal steps without an end.
+
+    Tier ``n`` (from 1) holds up to ``caps[n - 1]`` contracts at ``rates[n - 1]`` = (initial, maintenance). Each tier
+    beyond adds ``further_contracts`` to the cap and ``further_rate`` to both rates.
+    """
+
+    caps: tuple[int, ...]
+    rates: tuple[tuple[Fraction, Fraction], ...]
+    further_contracts: int
+    further_rate: Fraction
+
+    def __post_init__(self) -> None:
+        require(len(self.caps) == len(self.rates) > 0, "every tier has a cap and two rates", got=len(self.rates))
+        require(self.further_contracts > 0, "a further tier holds more contracts", got=self.further_contracts)
+
+    def tier(self, contracts: int) -> int:
+        """Number of the tier that holds a position; its size in contracts decides, never its price."""
+        require(contracts > 0, "a position has contracts", got=contracts)
+        for number, cap in enumerate(self.caps, start=1):
+            if contracts <= cap:
+                return number
+        return len(self.caps) + ceil_div(contracts - self.caps[-1], self.further_contracts)
+
+    def cap(self, tier: int) -> int:
+        """Most contracts in ``tier``."""
+        beyond = max(0, tier - len(self.caps))
+        return self.caps[min(tier, len(self.caps)) - 1] + beyond * self.further_contracts
+
+    def margin_rates(self, contracts: int) -> tuple[Fraction, Fraction]:
+        """Initial and maintenance rate on the whole notional of a position; both jump where a tier begins."""
+        tier = self.tier(contracts)
+        initial, maintenance = self.rates[min(tier, len(self.rates)) - 1]
+        extra = max(0, tier - len(self.rates)) * self.further_rate
+        return initial + extra, maintenance + extra
 
 
 def liquidation_price(
@@ -59,6 +99,27 @@ def contracts_of_one_cut(contracts: int, tier_caps: Sequence[int]) -> int:
     return contracts if tier < PARTIAL_FROM_TIER else contracts - tier_caps[tier - 1 - TIERS_CUT]
 
 
+def _table(contract_size: float, further_contracts: int, *rows: tuple[int, float, float, float]) -> dict[str, object]:
+    """A preset's figures out of (cap in contracts, maintenance rate, initial rate, highest leverage) a tier.
+
+    ``contract_size`` in coins; every further tier adds ``further_contracts`` and half a percent to both rates.
+    """
+    return {
+        "contract_size": contract_size,
+        "tier_cap_contracts": [cap for cap, _, _, _ in rows],
+        "maintenance_margin_rate": [rate for _, rate, _, _ in rows],
+        "initial_margin_rate": [rate for _, _, rate, _ in rows],
+        "max_leverage": [leverage for _, _, _, leverage in rows],
+        "further_tier_contracts": further_contracts,
+        "further_tier_rate": 0.005,
+    }
+
+
+_SIZES = "contract sizes: web-dark707/yellow-web, src/config/options.ts"
+_IN_2023 = Source(f"okx.com/help: OKX to adjust position tiers of perpetual swaps, 2023-05-15; {_SIZES}", "2026-11")
+_IN_2021 = Source("okex.com/support, article 4402607424781: OKEx position tiers to be adjusted on June 11 (2021 by "
+                  f"the article's number); {_SIZES}", "2026-11")
+
 RULEBOOK = RulebookDescription(
     name="okx",
     venue="OKX",
@@ -76,6 +137,15 @@ RULEBOOK = RulebookDescription(
     sources=(Source("okx.com/help: V. Forced partial or full liquidation (page of about 2020)", "2026-11"),
              Source("freqtrade/freqtrade, tests/exchange/test_exchange.py", "2024-10-24")),
     families=("bybit-okx-gate-okx", "okx-partial"),
+    presets=(
+        Preset("AAVE/USDT:USDT", _table(
+            0.1, 8_000, (1_000, 0.0065, 0.02, 50), (3_000, 0.01, 0.025, 40), (8_000, 0.015, 0.05, 20),
+        ), "2023-05-19", _IN_2023),
+        Preset("ETH/USDT:USDT", _table(
+            0.1, 12_000, (3_000, 0.004, 0.008, 125), (6_000, 0.005, 0.01, 100), (12_000, 0.01, 0.015, 66.66),
+        ), "2021-06-11", _IN_2021),
+    ),
     cautions=("The deleveraging trigger rests on third parties' copies of the venue's page.",
-              "The venue's tier tables are not part of this rulebook: no dated copy of them was read."),
+              "Both presets are old; where the venue's equal steps end was not announced with them.",
+              "No copy of the tiers of BTCUSDT was read."),
 )

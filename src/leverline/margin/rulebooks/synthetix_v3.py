@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from leverline.margin.rulebooks.description import RulebookDescription, Source
+from leverline.margin.rulebooks.description import Preset, RulebookDescription, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,20 @@ class LiquidationWindow:
         return amount
 
 
+_FIGURES = (
+    "skew_scale_base", "initial_margin_fraction", "minimum_initial_ratio", "maintenance_scalar",
+    "minimum_position_margin_usd", "flag_reward_ratio", "maker_fee_ratio", "taker_fee_ratio", "window_multiplier",
+    "window_seconds", "window_max_premium", "max_market_size_base", "max_market_value_usd",
+)
+
+
+def _market(asset: str, commit: str, *figures: float) -> Preset:
+    """A market of the deployment on Base; its maintenance margin is the scalar times the initial ratio."""
+    where = (f"Synthetixio/synthetix-deployments {commit}, tomls/omnibus-base-mainnet-andromeda/perps/markets/"
+             f"{asset.lower()}.toml (the commit's date was not stored)")
+    return Preset(f"{asset}/USD:USD", dict(zip(_FIGURES, figures, strict=True)), "2026-11", Source(where, "2026-11"))
+
+
 RULEBOOK = RulebookDescription(
     name="synthetix-v3",
     venue="Synthetix v3 perps",
@@ -90,7 +104,17 @@ RULEBOOK = RulebookDescription(
     rounding="exact rationals; the chain counts in 1e-18",
     sources=(Source("Synthetixio/synthetix-v3, markets/perps-market/contracts/storage", "2025-06-12"),),
     families=("synthetix-pnl", "synthetix-oi", "synthetix-liq", "synthetix-window", "synthetix-windowseq"),
-    cautions=("Flagging an account for liquidation takes all its collateral, even if a part would do.",
+    presets=(
+        _market("BTC", "5b0caa0", 12_500, 1.54, 0.02, 0.28, 15, 0.0003, 0.000001, 0.0005, 1.5, 30, 0.0005, 1_200,
+                50_000_000),
+        _market("ETH", "2249a8f", 350_000, 1.16, 0.02, 0.28, 50, 0.0003, 0.000001, 0.0005, 1.5, 30, 0.0005, 10_000,
+                15_000_000),
+        Preset("keepers", {"min_reward_usd": 1, "min_profit_ratio": 1, "max_reward_usd": 500, "max_scaling_ratio": 1},
+               "2026-11", Source("Synthetixio/synthetix-deployments 006454a, tomls/omnibus-base-mainnet-andromeda/"
+                                 "perps/global.toml (the commit's date was not stored)", "2026-11")),
+    ),
+    cautions=("The presets are of two commits of the deployment's history; which one is in force was not read.",
+              "Flagging an account for liquidation takes all its collateral, even if a part would do.",
               "The extra block of throughput near zero skew and the endorsed liquidator are left out.",
               "Whether the window's edge counts stands without a figure of the venue's to check it."),
 )
