@@ -42,9 +42,9 @@ class Positions:
     cost: list[dict[str, int]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class MarketState:
-    """One market: prices in ticks, one-sided open interest in lots, and its breaker."""
+    """One market: prices in ticks, one-sided open interest in lots, and its breaker. Replaced, never changed."""
 
     mark: int | None = None  # None until a valid price came
     marked_ns: int = 0
@@ -58,11 +58,12 @@ class MarketState:
 class VenueState:
     """The whole state. Lists are indexed by pool number, given in the order in which pools were opened."""
 
-    terms: VenueTerms
+    book: dict[str, VenueTerms]  # under "now"; a dictionary, so that adopting another book can be taken back
     ledger: Ledger
     undo: Undo
     pools: list[PoolRecord] = field(default_factory=list)
     number: dict[PoolKey, int] = field(default_factory=dict)
+    owners: dict[str, dict[int, None]] = field(default_factory=dict)  # owner to its pools
     positions: Positions = field(default_factory=Positions)
     markets: dict[str, MarketState] = field(default_factory=dict)
     asset_price: dict[str, int] = field(default_factory=dict)  # units of settlement for one whole asset
@@ -71,6 +72,19 @@ class VenueState:
     seq: int = 0
     now_ns: int = 0
     seen: dict[str, int] = field(default_factory=dict)  # idempotency keys to the event that used them
+
+    @classmethod
+    def of(cls, terms: VenueTerms) -> VenueState:
+        """An empty venue under ``terms``."""
+        undo = Undo()
+        return cls({"now": terms}, Ledger(terms.settlement, undo), undo,
+                   markets={symbol: MarketState() for symbol in terms.markets},
+                   holders={symbol: {} for symbol in terms.markets})
+
+    @property
+    def terms(self) -> VenueTerms:
+        """The limits in force for new risk."""
+        return self.book["now"]
 
     def room(self, name: str) -> dict[Any, Any]:
         """A part's own records (orders, auctions, sources...): frozen values, hashed with the rest."""

@@ -35,17 +35,21 @@ class Undo:
         """What was written stands."""
         self._written.clear()
 
-    def take_back(self) -> None:
-        """Undo everything since the last :meth:`keep`, newest first.
+    def mark(self) -> int:
+        """A place to come back to with :meth:`take_back`."""
+        return len(self._written)
+
+    def take_back(self, place: int = 0) -> None:
+        """Undo everything since ``place`` (default: the last :meth:`keep`), newest first.
 
         The order of a dictionary's keys may change, so nothing may depend on it: whoever walks one sorts.
         """
-        for container, key, before in reversed(self._written):
+        for container, key, before in reversed(self._written[place:]):
             if before is _APPENDED:
                 container.pop()
             elif before is _ABSENT:
                 del container[key]
             else:
                 container[key] = before
-        self._written.clear()
+        del self._written[place:]
 

@@ -68,20 +68,23 @@ def margin_price(cash: Fraction, quantity: Fraction, entry: Fraction, bracket: B
     .. math:: p = \frac{W + c - q e}{|q| r - q}
 
     from :math:`W + q (p - e) = |q| p r - c`; ``cash`` :math:`W` in settlement currency, signed ``quantity`` in base
-    units. None where no positive price does it: the position is covered at any price.
+    units. None for a long that is covered at any price; 0 for a short that is covered at none, as beside other
+    contracts that need more than the wallet holds.
     """
     require(quantity != 0, "a liquidation price needs a position", got=quantity)
     slope = abs(quantity) * bracket.rate - quantity
     require(slope != 0, "a rate of 1 on a long leaves no price that decides", got=bracket.rate)
     price = (cash + bracket.deduction - quantity * entry) / slope
-    return price if price > 0 else None
+    if price > 0:
+        return price
+    return None if quantity > 0 else Fraction(0)
 
 
 def liquidation_price(cash: Fraction, quantity: Fraction, entry: Fraction, brackets: Brackets) -> Fraction | None:
     """Price at which equity first meets the requirement of a whole table: the bracket is the one at that price.
 
     Equity less requirement falls towards the losing side without a jump, so at most one bracket holds the notional at
-    its own price. None where the position is covered at any price.
+    its own price. None for a long that is covered at any price, 0 for a short that is covered at none.
     """
     for index, row in enumerate(brackets.rows):
         price = margin_price(cash, quantity, entry, row) if row.rate < 1 or quantity < 0 else None

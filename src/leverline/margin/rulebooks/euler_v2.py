@@ -2,7 +2,8 @@
 
 Source: euler-xyz/euler-vault-kit 5b98b420, src/EVault/modules/Liquidation.sol and shared/types/LTVConfig.sol, read
 2026-11. LTVs in 1e-4, scores and values in 1e-18; everything rounds down. The discount grows as health falls, without
-a clock: waiting is a Dutch auction against the price. A discount above 1 - score leaves a worse ratio by design.
+a clock: waiting is a Dutch auction against the price. A discount above 1 - debt / collateral (values) leaves the
+account a worse ratio by design.
 """
 
 from __future__ import annotations
@@ -96,5 +97,6 @@ RULEBOOK = RulebookDescription(
               "euler-liq-full-health", "euler-liq-extreme-cf-yield"),
     presets=(Preset("constants", {"max_discount_bps": MAX_DISCOUNT_BPS}, "2026-11",
                     Source("euler-xyz/euler-vault-kit src/EVault/modules/Liquidation.sol", "2026-11")),),
-    cautions=("The cool-off time after a status check and debt socialisation are not stated here.",),
+    cautions=("A liquidation at a discount above 1 - debt / collateral raises the ratio of what remains.",
+              "The cool-off time after a status check and debt socialisation are not stated here.",),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from leverline.ground.errors import require
+from leverline.margin.rounding import nearest_tick
 from leverline.margin.rulebooks.description import RulebookDescription, Source
 
 
@@ -27,6 +28,16 @@ def leveraged_margin(notional: Fraction, rate: Fraction, leverage: Fraction) -> 
     return standard_margin(notional / leverage, rate)
 
 
+def in_currency(amount: Fraction, decimals: int) -> Fraction:
+    """``amount`` (not negative) as the venue books it: nearest unit of a currency of ``decimals``, halves up.
+
+    The venue rounds the notional and then the margin. It counts in binary floats on the way, so the last unit of an
+    amount that lies close to a half may differ.
+    """
+    require(amount >= 0, "a booked amount is not negative", got=amount)
+    return nearest_tick(amount, Fraction(1, 10**decimals))
+
+
 def is_liquidatable(equity: Fraction, maintenance: Fraction, ratio: Fraction = Fraction(1)) -> bool:
     """Optional since 2026-05 (PR #4077), per settlement currency: equity at or below ``ratio`` times maintenance."""
     return equity <= ratio * maintenance
@@ -42,7 +53,7 @@ RULEBOOK = RulebookDescription(
         "trigger": "off unless asked for; then equity at or below ratio x maintenance margin, per settlement currency",
         "liquidation": "all positions of that currency are closed at market",
     },
-    rounding="exact",
+    rounding="exact here; the venue books notional and margin to the nearest unit of the currency",
     sources=(Source("nautechsystems/nautilus_trader a95c804, accounting/margin_models.pyx", "2026-07-02"),),
     families=("nautilus-margin",),
     cautions=("Under the leveraged model maintenance margin falls with the chosen leverage, unlike on any venue.",

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from leverline.ground.errors import require
+from leverline.margin.brackets import Bracket, Brackets, margin_price
+from leverline.margin.brackets import liquidation_price as price_in_brackets
 from leverline.margin.rulebooks.description import Preset, RulebookDescription, Source
 
 _LARGE = 100_000  # USDC; a larger position is first cut by a fifth
@@ -34,25 +35,31 @@ def initial_margin(notional: Fraction, leverage: Fraction) -> Fraction:
     return notional / leverage
 
 
+def brackets_of(tiers: Sequence[Tier]) -> Brackets:
+    """The maintenance brackets of the venue's tiers, floors ascending from notional 0."""
+    return Brackets.from_rates([tier.floor for tier in tiers], [maintenance_rate(tier.max_leverage) for tier in tiers])
+
+
 def maintenance_margin(notional: Fraction, tiers: Sequence[Tier]) -> Fraction:
     """Margin in USDC to stay open: each part of the notional at its own tier's rate, so it is continuous."""
-    require(bool(tiers) and tiers[0].floor == 0, "tiers start at notional 0")
-    margin, below = Fraction(0), Fraction(0)
-    for tier in tiers:
-        rate = maintenance_rate(tier.max_leverage)
-        margin += max(notional - tier.floor, Fraction(0)) * (rate - below)
-        below = rate
-    return margin
+    return brackets_of(tiers).requirement(notional)
 
 
 def isolated_liquidation_price(entry: Fraction, side: int, size: Fraction, margin: Fraction, max_leverage: Fraction,
                                ) -> Fraction | None:
     """Price at which an isolated position holds exactly its maintenance margin; None if no price above 0 does.
 
-    ``side`` is 1 for a long and -1 for a short, ``size`` unsigned in coins, ``margin`` in USDC.
+    ``side`` is 1 for a long and -1 for a short, ``size`` unsigned in coins, ``margin`` in USDC. For a position in the
+    first tier; a larger one has a deduction, see :func:`liquidation_price_in_tiers`.
     """
-    price = (entry - side * margin / size) / (1 - side * maintenance_rate(max_leverage))
-    return price if price > 0 else None
+    first_tier = Bracket(Fraction(0), maintenance_rate(max_leverage), Fraction(0))
+    return margin_price(margin, side * size, entry, first_tier)
+
+
+def liquidation_price_in_tiers(entry: Fraction, side: int, size: Fraction, margin: Fraction, tiers: Sequence[Tier],
+                               ) -> Fraction | None:
+    """The same with the tier that holds the position at that very price, not at entry."""
+    return price_in_brackets(margin, side * size, entry, brackets_of(tiers))
 
 
 def first_liquidation_size(size: Fraction, notional: Fraction) -> Fraction:

@@ -1,0 +1,110 @@
+"""What a pool has and needs, exact: integers of the ledger, every requirement rounded up, every weight down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from leverline.enforce.state import VenueState
+from leverline.enforce.terms import MarketTerms
+
+ONE_ASSET = 1_000_000
+"""Units in one whole of any asset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decay:
+    """An adopted line that open positions of a market reach in steps: ``old`` terms until then, in part."""
+
+    old: MarketTerms
+    start_ns: int
+    end_ns: int
+    step: int  # of steps, reached so far
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A pool at current marks, in settlement units.
+
+    ``equity`` unweighted; ``counted_*`` with collateral weights (and, for initial margin, capped profits); None of it
+    means anything where ``priced`` is False: some market or asset it holds has no valid price.
+    """
+
+    equity: int
+    counted_initial: int
+    counted_maintenance: int
+    initial: int
+    maintenance: int
+    owes: bool
+    priced: bool
+
+    @property
+    def health(self) -> int:
+        """Above or at zero the pool is safe."""
+        return self.counted_maintenance - self.maintenance
+
+    @property
+    def free(self) -> int:
+        """What may still be committed to new risk."""
+        return self.counted_initial - self.initial
+
+    @property
+    def liquidatable(self) -> bool:
+        """Below maintenance at a valid price, and owing something."""
+        return self.priced and self.owes and self.health < 0
+
+
+def standing(state: VenueState, pool: int) -> Standing:
+    """Value one pool at the marks in force."""
+    terms, ledger = state.terms, state.ledger
+    record = state.pools[pool]
+    cash = ledger.cash[pool]
+    equity = counted_initial = counted_maintenance = cash
+    owes, priced = cash < 0, True
+    for asset, rules in terms.assets.items():
+        amount = ledger.balance(pool, asset)
+        if amount == 0 or asset == terms.settlement:
+            continue
+        price = state.asset_price.get(asset)
+        if price is None:
+            priced = False
+            continue
+        value = amount * price // ONE_ASSET  # toward minus infinity: collateral down, debt up
+        owes = owes or amount < 0
+        equity += value
+        counted_initial += rules.counted(value, initial=True)
+        counted_maintenance += rules.counted(value, initial=False)
+    initial = maintenance = 0
+    for market, lots in state.positions.lots[pool].items():
+        mark = state.markets[market].mark
+        owes = True
+        if mark is None:
+            priced = False
+            continue
+        row = terms.markets[market]
+        profit = lots * mark * row.value - state.positions.cost[pool][market]
+        notional = row.notional(lots, mark)
+        equity += profit
+        counted_initial += profit if row.profit_cap is None else min(profit, row.profit_cap)
+        counted_maintenance += profit
+        initial += row.initial(notional, record.account_class)
+        maintenance += maintenance_of(state, market, notional)
+    return Standing(equity, counted_initial, counted_maintenance, initial, maintenance, owes, priced)
+
+
+def maintenance_of(state: VenueState, market: str, notional: int) -> int:
+    """Maintenance of ``notional`` units in a market: on its way from an older, lower line while that decays."""
+    new = state.terms.markets[market].maintenance(notional)
+    decay: Decay | None = state.rooms.get("decay", {}).get(market)
+    if decay is None:
+        return new
+    old = decay.old.maintenance(notional)
+    return new if new <= old else old + (new - old) * decay.step // decay.steps
+
+
+def withdrawable(state: VenueState, pool: int) -> int:
+    """Settlement units that may leave: free collateral without unrealised profits, never more than the cash."""
+    now = standing(state, pool)
+    profits = sum(max(0, lots * (state.markets[m].mark or 0) * state.terms.markets[m].value
+                      - state.positions.cost[pool][m]) for m, lots in state.positions.lots[pool].items())
+    return max(0, min(now.free - profits, state.ledger.cash[pool]))
