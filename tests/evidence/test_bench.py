@@ -8,11 +8,11 @@ import math
 import numpy as np
 import pytest
 
-from leverline.evidence.bench import book_walk_bench, help_bench, level3_bench, rows, run, walk_forward_bench
+from leverline.evidence.bench import help_bench, million_accounts, rows, run, walk_forward_bench
 from leverline.ground.arrays import FloatArray
 from leverline.ground.errors import UsageError
 
-KEYS = ["name", "value", "unit", "baseline", "ratio", "limit_fraction"]
+KEYS = ["name", "value", "unit", "baseline", "ratio", "limit_fraction", "notes"]
 
 
 @pytest.fixture
@@ -20,6 +20,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two markets over a little more than the history a model needs, each run timed once."""
     monkeypatch.setattr(walk_forward_bench, "HOURS", 24 * 330)
     monkeypatch.setattr(walk_forward_bench, "MARKETS", 2)
+    monkeypatch.setattr(million_accounts, "ACCOUNTS", 300)
     monkeypatch.setattr(rows, "ROUNDS", 1)
     monkeypatch.setattr(help_bench, "ROUNDS", 1)
 
@@ -66,7 +67,7 @@ def test_both_sides_find_a_tail_in_the_same_windows() -> None:
 
 def test_a_name_selects_its_row_and_those_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """``bench walk-forward`` would run for minutes, or leave out half of its rows."""
-    for bench in (walk_forward_bench, book_walk_bench, level3_bench, help_bench):
+    for bench in run.BENCHES:
         names = bench.ROWS
         monkeypatch.setattr(bench, "rows", lambda names=names: [rows.BenchRow(name, 1.0, "s") for name in names])
     assert [row.name for row in run.run_benches(["walk-forward"])] == list(walk_forward_bench.ROWS)

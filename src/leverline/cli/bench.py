@@ -25,3 +25,14 @@ def bench(
                 ("name", "value", "unit", "ratio", "fraction of limit", "baseline"),
                 [(row.name, number(row.value, 4), row.unit, number(row.ratio, 1), number(row.limit_fraction, 3),
                   row.baseline or "-") for row in rows], align="lrlrrl")
+    for row in rows:
+        if row.notes:
+            print_table(f"Beside {row.name}", ("", ""), [(name, _words(noted)) for name, noted in row.notes.items()],
+                        align="ll")
+
+
+def _words(noted: object) -> str:
+    """A note of any depth in one line."""
+    if isinstance(noted, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_words(value)}" for name, value in noted.items())
+    return str(noted)

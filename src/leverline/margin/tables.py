@@ -3,10 +3,11 @@ r"""Accounts, rules and prices laid out as the arrays that every margin kernel r
 A position of signed base size :math:`b` (base units), entry cost :math:`C` (signed, settlement currency) in a market
 with price :math:`p` adds to its pool
 
-.. math:: f(p) = b p - C - \max_k (r_k |b| p - c_k) - (a |b| p + d)
+.. math:: f(p) = b p - C - (r_k |b| p - c_k) - (a |b| p + d)
 
-with the market's brackets :math:`(r_k, c_k)` and the position's own line :math:`(a, d)`, which carries the
-curves that are driven by size or by entry. An inverse position of :math:`q` contracts of :math:`s` quote units is one
+with the rate and deduction of the market's bracket :math:`k` that holds :math:`|b| p` (of continuous tables the
+largest of all brackets' lines) and the position's own line :math:`(a, d)`, which carries the curves that are driven by
+size or by entry. An inverse position of :math:`q` contracts of :math:`s` quote units is one
 of :math:`b = q s / e` base units at entry price :math:`e`: its profit in quote units is :math:`b p - q s`, and its
 requirement, a share of the constant :math:`|q| s`, is an own line of slope 0.
 """

@@ -18,7 +18,10 @@ ROUNDS = 5
 
 @dataclass(frozen=True, slots=True)
 class BenchRow:
-    """One measurement. ``value`` in ``unit``; ``ratio`` to ``baseline``; ``limit_fraction`` of a measured limit."""
+    """One measurement. ``value`` in ``unit``; ``ratio`` to ``baseline``; ``limit_fraction`` of a measured limit.
+
+    ``notes``: what stands beside it by name, JSON values only, such as what other engines do.
+    """
 
     name: str
     value: float
@@ -26,6 +29,7 @@ class BenchRow:
     baseline: str | None = None
     ratio: float | None = None
     limit_fraction: float | None = None
+    notes: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON fields."""
