@@ -95,7 +95,7 @@ def standing(state: VenueState, pool: int) -> Standing:
 def maintenance_of(state: VenueState, market: str, notional: int) -> int:
     """Maintenance of ``notional`` units in a market: on its way from an older, lower line while that decays."""
     new = state.terms.markets[market].maintenance(notional)
-    decay: Decay | None = state.rooms.get("decay", {}).get(market)
+    decay: Decay | None = state.room("decay").get(market)
     if decay is None:
         return new
     old = decay.old.maintenance(notional)

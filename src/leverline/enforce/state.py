@@ -18,6 +18,9 @@ from leverline.enforce.terms import VenueTerms
 from leverline.enforce.undo import Undo
 from leverline.model.accounts import Mode
 
+ROOMS = ("decay", "calls", "orders", "cooling", "auctions", "sources", "breakers", "growth")
+"""Parts of the venue that keep records of their own."""
+
 
 @dataclass(frozen=True, slots=True)
 class PoolRecord:
@@ -79,7 +82,7 @@ class VenueState:
         undo = Undo()
         return cls({"now": terms}, Ledger(terms.settlement, undo), undo,
                    markets={symbol: MarketState() for symbol in terms.markets},
-                   holders={symbol: {} for symbol in terms.markets})
+                   holders={symbol: {} for symbol in terms.markets}, rooms={name: {} for name in ROOMS})
 
     @property
     def terms(self) -> VenueTerms:
@@ -87,8 +90,8 @@ class VenueState:
         return self.book["now"]
 
     def room(self, name: str) -> dict[Any, Any]:
-        """A part's own records (orders, auctions, sources...): frozen values, hashed with the rest."""
-        return self.rooms.setdefault(name, {})
+        """A part's own records, one of ``ROOMS``: frozen values, hashed with the rest."""
+        return self.rooms[name]
 
     def digest(self) -> str:
         """SHA-256 over the whole state in canonical order: equal states, equal digests, on any machine."""

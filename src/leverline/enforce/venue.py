@@ -9,9 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from leverline.enforce import cash, trading
+from leverline.enforce import adoption, cash, conversion, funding, operator_actions, trading
 from leverline.enforce.effects import Effect, Reject, Rejected
-from leverline.enforce.events import Body, Deposit, Event, Fill, OpenPool, OrderIntent, TimePassed, Transfer, Withdraw
+from leverline.enforce.events import (
+    AdoptLimits,
+    Body,
+    Convert,
+    Deposit,
+    Event,
+    Fill,
+    Funding,
+    Interest,
+    OpenPool,
+    OrderIntent,
+    Pause,
+    Resume,
+    Settle,
+    TimePassed,
+    Transfer,
+    Withdraw,
+)
 from leverline.enforce.rejection import RejectedError
 from leverline.enforce.state import VenueState
 from leverline.enforce.terms import VenueTerms
@@ -26,6 +43,13 @@ HANDLERS: dict[type, Handler] = {
     Transfer: cash.transfer,
     OrderIntent: trading.order_intent,
     Fill: trading.fill,
+    Funding: funding.funding,
+    Interest: funding.interest,
+    Convert: conversion.convert,
+    Settle: conversion.settle,
+    AdoptLimits: adoption.adopt_limits,
+    Pause: operator_actions.pause,
+    Resume: operator_actions.resume,
 }
 
 
