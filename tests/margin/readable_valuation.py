@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from leverline.margin.curves import (
     BracketCurve,
+    CoinStepCurve,
     EntryCurve,
     OpenInterestCurve,
     SizeLinearCurve,
@@ -36,7 +37,8 @@ def held(rules: MarketRules, contracts: float, entry: float, price: float, open_
     if rules.payoff is Payoff.INVERSE:  # worth size * (1 / entry - 1 / price) coins, each of them ``price``
         pnl = size * (1.0 / entry - 1.0 / price) * price
         base = size / entry
-        initial, maintenance = requirement(rules, contracts, base, abs(size), abs(size), open_interest_value)
+        initial, maintenance = requirement(rules, contracts, base, abs(size), abs(size), open_interest_value,
+                                           coins=abs(size) / price)
     else:
         pnl, base = size * (price - entry), size
         notional = abs(base) * price
@@ -45,8 +47,11 @@ def held(rules: MarketRules, contracts: float, entry: float, price: float, open_
 
 
 def requirement(rules: MarketRules, contracts: float, base: float, notional: float, at_entry: float,
-                open_interest_value: float) -> tuple[float, float]:
-    """Initial and maintenance margin of one position by its curve, in settlement currency."""
+                open_interest_value: float, coins: float = math.nan) -> tuple[float, float]:
+    """Initial and maintenance margin of one position by its curve, in settlement currency.
+
+    ``coins``: the value of an inverse position in the coin it settles in.
+    """
     curve, size = rules.curve, abs(base)
     match curve:
         case BracketCurve():
@@ -75,6 +80,9 @@ def requirement(rules: MarketRules, contracts: float, base: float, notional: flo
         case EntryCurve():
             rates = [curve.initial_rate, curve.maintenance_rate]
             return max(rates[0] * at_entry, curve.least), max(rates[1] * at_entry, curve.least)
+        case CoinStepCurve():
+            extra = max(0, math.ceil((coins - curve.base) / curve.step)) * curve.rate_step
+            return (curve.initial_rate + extra) * notional, (curve.maintenance_rate + extra) * notional
 
 
 def counted(rules: AssetRules, amount: float, value: float, weights: tuple[float, ...]) -> float:

@@ -12,6 +12,7 @@ from leverline.cli import options
 from leverline.cli.printing import emit_json, print_table, say
 
 if TYPE_CHECKING:
+    from leverline.margin.presets.engine_preset import EnginePreset
     from leverline.margin.rulebooks.description import Preset, RulebookDescription
 
 
@@ -25,18 +26,32 @@ def venues(
     if name is not None:
         book = rulebook_named(name)
         if as_json:
-            emit_json(asdict(book))
+            emit_json(_as_json(book))
         else:
             _print_book(book)
         return
     books = all_rulebooks()
     if as_json:
-        emit_json([asdict(book) for book in books.values()])
+        emit_json([_as_json(book) for book in books.values()])
         return
-    print_table("rulebooks", ("name", "venue", "scope", "requirement", "presets"),
-                [(b.name, b.venue, b.scope, b.rules.get("requirement", next(iter(b.rules.values()))), len(b.presets))
-                 for b in books.values()], align="llllr")
+    print_table("rulebooks", ("name", "venue", "scope", "requirement", "presets", "check --venue"),
+                [(b.name, b.venue, b.scope, b.rules.get("requirement", next(iter(b.rules.values()))), len(b.presets),
+                  ", ".join(p.rules.name for p in _engine_presets(b)) or "-") for b in books.values()], align="llllrl")
     say("leverline venues NAME prints one with its sources and presets")
+
+
+def _engine_presets(book: RulebookDescription) -> list[EnginePreset]:
+    """The presets of the margin engine that rest on a rulebook."""
+    from leverline.margin.presets.registry import all_presets
+
+    return [preset for preset in all_presets().values() if preset.rulebook == book.name]
+
+
+def _as_json(book: RulebookDescription) -> dict[str, object]:
+    engine = [{"name": p.rules.name, "as_of": p.rules.as_of, "settlement": p.rules.settlement,
+               "markets": list(p.rules.markets), "assets": list(p.rules.assets), "left_out": list(p.left_out)}
+              for p in _engine_presets(book)]
+    return {**asdict(book), "engine_presets": engine}
 
 
 def _print_book(book: RulebookDescription) -> None:
@@ -48,6 +63,11 @@ def _print_book(book: RulebookDescription) -> None:
         say(f"source: {source.where} ({source.read})")
     if book.families:
         say(f"held to the venue's figures by: {', '.join(book.families)}")
+    for engine in _engine_presets(book):
+        covered = ", ".join([*engine.rules.markets, *engine.rules.assets])
+        say(f"check --venue {engine.rules.name}: {covered}; figures of {engine.rules.as_of}")
+        for sentence in engine.left_out:
+            say(f"  note: {sentence}")
     for preset in book.presets:
         say()
         _print_preset(preset)

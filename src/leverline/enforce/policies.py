@@ -16,51 +16,72 @@ from leverline.enforce.state import VenueState
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What to close now: signed ``lots`` of the position (positive: a long), at no worse than ``limit`` ticks."""
+    """What to close now: signed ``lots`` of the position (positive: of a long)."""
 
     market: str
     lots: int
-    limit: int
-    next_ns: int  # not before this may the pool be cut again
 
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """What a pool must get rid of: ``lots`` (signed as the position) at no worse than ``bankruptcy`` for the venue."""
+    """What a pool must get rid of: ``lots`` (signed as the position).
+
+    ``bankruptcy``: the price in ticks at which the position's share of the pool's equity is just used up, rounded for
+    the fund: whoever takes the lots there costs it nothing.
+    """
 
     pool: int
     market: str
     lots: int
-    bankruptcy: int  # ticks: closed there, the estate has exactly nothing left, rounded for the fund
+    bankruptcy: int
 
 
 @dataclass(frozen=True, slots=True)
 class Absorbed:
-    """What a stage took of a closing or of a loss, and what is left for the next."""
+    """What a stage took: ``lots`` (signed as the closing) and ``paid`` units of a shortfall; why it left the rest."""
 
     lots: int
-    loss: int  # units
+    paid: int
     effects: tuple[Effect, ...]
-    refused: str | None = None  # why the rest was not taken
+    refused: str | None = None
 
 
 class SizePolicy(Protocol):
-    """How much of which position is closed."""
+    """How much of which position is closed at a time."""
 
     harms_by_design: bool  # the venue's own rule may leave the account worse off
+    cooldown_ns: int  # between two cuts of one pool
 
     def slices(self, state: VenueState, pool: int, now: Standing) -> list[Slice]:
-        """What to close now; empty while the pool cools down."""
+        """What to close now; never empty for a liquidatable pool with positions."""
         ...
 
 
-class WaterfallStage(Protocol):
-    """One stage: takes what it can of what is left, and says what it could not."""
+class PricePolicy(Protocol):
+    """The worst price a liquidation order may take."""
+
+    def limit(self, state: VenueState, closing: Closing, now: Standing) -> int:
+        """Ticks."""
+        ...
+
+
+class ClosingStage(Protocol):
+    """A stage that takes lots off a pool when the book did not."""
 
     stage: Stage
 
-    def absorb(self, state: VenueState, closing: Closing, loss: int) -> Absorbed:
-        """Take lots of ``closing``, or ``loss`` units that no stage before could pay."""
+    def take(self, state: VenueState, closing: Closing) -> Absorbed:
+        """Take what it can of the lots, now or by an auction that it opens."""
+        ...
+
+
+class LossStage(Protocol):
+    """A stage that pays for what a pool without positions still owes."""
+
+    stage: Stage
+
+    def pay(self, state: VenueState, pool: int, market: str, shortfall: int) -> Absorbed:
+        """Pay what it can of ``shortfall`` units into the pool."""
         ...
 
 
@@ -75,9 +96,17 @@ class DeleveragingPolicy(Protocol):
         ...
 
 
-class PricePolicy(Protocol):
-    """The worst price a liquidation order may take."""
+@dataclass(frozen=True, slots=True)
+class VenuePolicies:
+    """A venue's whole way of closing positions.
 
-    def limit(self, state: VenueState, closing: Closing, now: Standing) -> int:
-        """Ticks."""
-        ...
+    ``patience_ns``: how long a liquidation order rests in the book before the next stage takes what is left.
+    ``liquidator_share_ppm``: of each penalty, to whoever filled the order; the rest goes to the fund.
+    """
+
+    size: SizePolicy
+    price: PricePolicy
+    closing_stages: tuple[ClosingStage, ...]
+    loss_stages: tuple[LossStage, ...]
+    patience_ns: int
+    liquidator_share_ppm: int

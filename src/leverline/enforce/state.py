@@ -18,7 +18,7 @@ from leverline.enforce.terms import VenueTerms
 from leverline.enforce.undo import Undo
 from leverline.model.accounts import Mode
 
-ROOMS = ("decay", "calls", "orders", "cooling", "auctions", "sources", "breakers", "growth")
+ROOMS = ("decay", "calls", "orders", "numbers", "cooling", "auctions", "sources", "breakers", "growth")
 """Parts of the venue that keep records of their own."""
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from leverline.ground.arrays import BoolArray, FloatArray
 from leverline.margin.curves import (
     BracketCurve,
+    CoinStepCurve,
     Curve,
     EntryCurve,
     OpenInterestCurve,
@@ -23,6 +24,9 @@ from leverline.model.accounts import AccountBook
 
 _CONTINUITY = 1e-9
 """How far a table's deductions may stand from continuity, relative to the requirement at the floor."""
+
+RATE_SLACK = 1e-9
+"""Share of a rate's unit by which floats may miss a multiple of it; venues' own steps between them are far larger."""
 
 
 _Row = tuple[float, float, float, float]
@@ -83,7 +87,8 @@ def curve_tables(
         brackets = _brackets(curve, float(mark[m] * open_interest[m]))
         if curve is not None and own[m]:  # a line of its own takes the place of the market's brackets
             held = np.flatnonzero(book.position_market == m)
-            _draw(lines, held, curve, brackets, book.quantity[held], base[held], cost[held], bool(inverse[m]))
+            _draw(lines, held, curve, brackets, book.quantity[held], base[held], cost[held], float(mark[m]),
+                  bool(inverse[m]))
             brackets = [_NO_BRACKET]
         tiers.append(brackets)
     table = np.array([row for rows in tiers for row in rows], dtype=np.float64).reshape(-1, 4)
@@ -93,7 +98,7 @@ def curve_tables(
         deduction=table[:, 3].copy(),
         initial_slope=lines.initial_slope, initial_constant=lines.initial_constant,
         maintenance_slope=lines.maintenance_slope, maintenance_constant=lines.maintenance_constant,
-        convex=np.array([_is_convex(curve) or (alone and not isinstance(curve, StepCurve))
+        convex=np.array([_is_convex(curve) or (alone and not isinstance(curve, StepCurve | CoinStepCurve))
                          for curve, alone in zip(curves, own, strict=True)], dtype=np.bool_),
     )
 
@@ -104,7 +109,7 @@ def _has_own_line(curve: Curve) -> bool:
             return curve.by_contracts
         case BracketCurve() | OpenInterestCurve():
             return False
-        case SizeLinearCurve() | SizeRootCurve() | EntryCurve():
+        case SizeLinearCurve() | SizeRootCurve() | EntryCurve() | CoinStepCurve():
             return True
 
 
@@ -119,7 +124,7 @@ def _brackets(curve: Curve | None, open_interest_value: float) -> list[_Row]:
         case OpenInterestCurve():
             return [(0.0, open_interest_rate(curve, open_interest_value),
                      curve.initial_rate * curve.maintenance_fraction, 0.0)]
-        case SizeLinearCurve() | SizeRootCurve() | EntryCurve() | None:
+        case SizeLinearCurve() | SizeRootCurve() | EntryCurve() | CoinStepCurve() | None:
             return [_NO_BRACKET]
 
 
@@ -129,12 +134,12 @@ def open_interest_rate(curve: OpenInterestCurve, open_interest: float) -> float:
     if upper == 0 or not open_interest > lower:
         return curve.initial_rate
     gone = min(1.0, (open_interest - lower) / (upper - lower))
-    return curve.initial_rate + (1.0 - curve.initial_rate) * gone
+    return curve.initial_rate + float(_cut((1.0 - curve.initial_rate) * gone, curve.rate_unit))
 
 
 def _draw(lines: _Lines, held: npt.NDArray[np.intp], curve: Curve, brackets: list[_Row],
-          contracts: FloatArray, base: FloatArray, cost: FloatArray, inverse: bool) -> None:
-    """Set the own lines of the positions ``held`` in one market."""
+          contracts: FloatArray, base: FloatArray, cost: FloatArray, mark: float, inverse: bool) -> None:
+    """Set the own lines of the positions ``held`` in one market at ``mark``."""
     size = np.abs(base)
     slopes: tuple[FloatArray, FloatArray]
     constants = np.zeros(size.size), np.zeros(size.size)
@@ -147,12 +152,16 @@ def _draw(lines: _Lines, held: npt.NDArray[np.intp], curve: Curve, brackets: lis
             slopes = rate, rate * curve.maintenance_share
             constants = np.full(size.size, curve.constant), np.full(size.size, curve.constant)
         case SizeRootCurve():
-            root = curve.factor * np.sqrt(10.0 * size + 1.0 / curve.unit)
+            root = _size_term(curve, size)
             slopes = _with_root(curve.initial_rate, root), _with_root(curve.maintenance_rate, root)
         case EntryCurve():
             slopes = np.zeros(size.size), np.zeros(size.size)
-            constants = (np.maximum(np.abs(cost) * curve.initial_rate, curve.least),
-                         np.maximum(np.abs(cost) * curve.maintenance_rate, curve.least))
+            fee = np.abs(cost) * curve.fee_rate
+            constants = (np.maximum(np.abs(cost) * curve.initial_rate, curve.least) + fee,
+                         np.maximum(np.abs(cost) * curve.maintenance_rate, curve.least) + fee)
+        case CoinStepCurve():
+            steps = np.maximum(0.0, np.ceil((np.abs(cost) / mark - curve.base) / curve.step))
+            slopes = curve.initial_rate + steps * curve.rate_step, curve.maintenance_rate + steps * curve.rate_step
         case _:
             table = np.array(brackets)
             step = np.searchsorted(table[:, 0], np.abs(cost), side="right") - 1
@@ -168,6 +177,19 @@ def _draw(lines: _Lines, held: npt.NDArray[np.intp], curve: Curve, brackets: lis
 def _with_root(rate: float, root: FloatArray) -> FloatArray:
     """A listed rate, or four fifths of it and the root of size where that is more; no size factor, no change."""
     return np.maximum(rate, 0.8 * rate + root) if root.any() else np.full(root.shape, rate)
+
+
+def _size_term(curve: SizeRootCurve, size: FloatArray) -> FloatArray:
+    """What the size (base units) adds to a rate; a venue that cuts counts whole roots of its smallest units."""
+    if curve.rate_unit == 0:
+        return curve.factor * np.sqrt(10.0 * size + 1.0 / curve.unit)
+    whole = np.floor(np.sqrt(10.0 * np.round(size * curve.unit) + 1.0))
+    return np.asarray(_cut(curve.factor * whole / np.sqrt(curve.unit), curve.rate_unit))
+
+
+def _cut(rate: FloatArray | float, unit: float) -> FloatArray | float:
+    """Rates down to a multiple of ``unit``; what misses a multiple only by the rounding of floats counts as it."""
+    return rate if unit == 0 else np.floor(rate / unit + RATE_SLACK) * unit
 
 
 def _is_convex(curve: Curve | None) -> bool:

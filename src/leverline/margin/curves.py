@@ -6,7 +6,8 @@ Venues differ in what drives the rate and in which requirement it moves:
 curve                  driver                                      venues
 =====================  ==========================================  ==========================================
 :class:`BracketCurve`  notional at the mark, slices (continuous)   Binance, Bybit, Gate, Hyperliquid, our books
-:class:`StepCurve`     notional or contracts, whole position       OKX, BitMEX
+:class:`StepCurve`     notional or contracts, whole position       OKX, BitMEX's linear contracts
+:class:`CoinStepCurve` value in the settlement coin, whole position  BitMEX's inverse contracts
 :class:`OpenInterestCurve`  open interest of the market (initial)  dYdX v4
 :class:`SizeLinearCurve`    position size over skew scale          Synthetix v3
 :class:`SizeRootCurve`      square root of position size           Drift v2
@@ -14,7 +15,7 @@ curve                  driver                                      venues
 =====================  ==========================================  ==========================================
 
 For one position of fixed size every maintenance requirement here is piecewise linear in its price; all but
-:class:`StepCurve` by notional are convex in it, which is what exact trigger prices rest on.
+:class:`StepCurve` by notional and :class:`CoinStepCurve` are convex in it, which is what exact trigger prices rest on.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class OpenInterestCurve:
     maintenance_fraction: float  # of the base initial rate; never scaled
     open_interest_lower: float  # settlement currency
     open_interest_upper: float  # settlement currency; 0 switches the scaling off
+    rate_unit: float = 0.0  # what the venue adds to the rate is cut down to a multiple of it; 0: not cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class SizeRootCurve:
     maintenance_rate: float
     factor: float  # rate per square root of base unit, before the 10
     unit: float  # smallest units in one base unit
+    rate_unit: float = 0.0  # the venue cuts the size term down to a multiple of it; 0: not cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +100,29 @@ class EntryCurve:
     initial_rate: float
     maintenance_rate: float
     least: float  # settlement currency a position
+    fee_rate: float = 0.0  # of the notional at entry, asked beside the larger of share and floor
 
 
-Curve = BracketCurve | StepCurve | OpenInterestCurve | SizeLinearCurve | SizeRootCurve | EntryCurve
+@dataclass(frozen=True, slots=True)
+class CoinStepCurve:
+    """Steps by the value in the settlement coin of an inverse market: the whole position at its step's rates.
+
+    Both rates rise by ``rate_step`` with every ``step`` of value above ``base``, a started one counting whole. The
+    value is taken at the mark at which the tables are laid out and stays until they are laid out anew, so a price walk
+    does not see a step between the mark and its end.
+    """
+
+    base: float  # settlement coin; up to it the first rates hold
+    step: float  # settlement coin
+    initial_rate: float
+    maintenance_rate: float
+    rate_step: float
+
+    def __post_init__(self) -> None:
+        require(self.base > 0 and self.step > 0, "base and step are positive", got=(self.base, self.step))
+
+
+Curve = BracketCurve | StepCurve | OpenInterestCurve | SizeLinearCurve | SizeRootCurve | EntryCurve | CoinStepCurve
 
 
 def _check_tiers(floors: tuple[float, ...], initial: tuple[float, ...], maintenance: tuple[float, ...]) -> None:

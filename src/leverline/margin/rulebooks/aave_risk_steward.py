@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leverline.ground.errors import require
+from leverline.ground.errors import UsageError, require
 from leverline.margin.fixed_point import BPS, mul_div_floor
 from leverline.margin.rulebooks.description import Preset, RulebookDescription, Source
 
@@ -59,6 +59,47 @@ MANUAL_STEWARD = {
 }
 """Limits of the manually operated steward as its deployment script sets them."""
 
+AUTOMATED_STEWARD = {
+    "supply_cap": StepLimit(3_000, 3 * _DAY_S, relative=True),
+    "borrow_cap": StepLimit(3_000, 3 * _DAY_S, relative=True),
+    "emode_ltv": StepLimit(50, 3 * _DAY_S, relative=False),
+    "emode_liquidation_threshold": StepLimit(50, 3 * _DAY_S, relative=False),
+    "emode_liquidation_bonus": StepLimit(50, 3 * _DAY_S, relative=False),
+    "base_rate": StepLimit(50, _DAY_S, relative=False),
+    "slope_1": StepLimit(100, _DAY_S, relative=False),
+    "slope_2": StepLimit(500, _DAY_S, relative=False),
+    "kink": StepLimit(300, _DAY_S, relative=False),
+}
+"""Limits of the stewards that injectors drive from a risk oracle; LTV, threshold and bonus are not among them."""
+
+PHASE_3_STEWARD = {
+    "supply_cap": StepLimit(10_000, 3 * _DAY_S, relative=True),
+    "borrow_cap": StepLimit(10_000, 3 * _DAY_S, relative=True),
+    "ltv": StepLimit(200, 3 * _DAY_S, relative=False),
+    "liquidation_threshold": StepLimit(200, 3 * _DAY_S, relative=False),
+    "liquidation_bonus": StepLimit(300, 3 * _DAY_S, relative=False),
+    "debt_ceiling": StepLimit(2_000, 3 * _DAY_S, relative=True),
+    "base_rate": StepLimit(100, 3 * _DAY_S, relative=False),
+    "slope_1": StepLimit(100, 3 * _DAY_S, relative=False),
+    "slope_2": StepLimit(2_000, 3 * _DAY_S, relative=False),
+    "kink": StepLimit(300, 3 * _DAY_S, relative=False),
+}
+"""Limits proposed to the DAO in 2025; the table names no delay for rates, which take that of its other rows."""
+
+STEWARDS = {"manual": MANUAL_STEWARD, "automated": AUTOMATED_STEWARD, "phase3": PHASE_3_STEWARD}
+
+
+def steward_limits(name: str) -> dict[str, StepLimit]:
+    """The table called ``manual``, ``automated`` or ``phase3``; an unknown name is refused."""
+    if name not in STEWARDS:
+        raise UsageError(f"there is no steward {name!r}", remedy=f"choose one of {', '.join(STEWARDS)}")
+    return STEWARDS[name]
+
+
+def _figures(table: dict[str, StepLimit]) -> dict[str, object]:
+    return {name: {"max_change_bps": limit.max_change_bps, "relative": limit.relative,
+                   "min_delay_s": limit.min_delay_s} for name, limit in table.items()}
+
 
 RULEBOOK = RulebookDescription(
     name="aave-risk-steward",
@@ -74,13 +115,13 @@ RULEBOOK = RulebookDescription(
     sources=(Source("bgd-labs/aave-v3-risk-stewards src/contracts/RiskSteward.sol", "2026-11"),),
     families=("aave-steward-range",),
     presets=(
-        Preset(
-            "manual",
-            {name: {"max_change_bps": limit.max_change_bps, "relative": limit.relative,
-                    "min_delay_s": limit.min_delay_s} for name, limit in MANUAL_STEWARD.items()},
-            "2026-11",
-            Source("bgd-labs/aave-v3-risk-stewards scripts/deploy", "2026-11"),
-        ),
+        Preset("manual", _figures(MANUAL_STEWARD), "2026-11",
+               Source("bgd-labs/aave-v3-risk-stewards scripts/deploy", "2026-11")),
+        Preset("automated", _figures(AUTOMATED_STEWARD), "2026-11",
+               Source("bgd-labs/aave-v3-risk-stewards scripts/deploy, injector scripts", "2026-11")),
+        Preset("phase3", _figures(PHASE_3_STEWARD), "2025-02",
+               Source("governance.aave.com thread 21135, Risk Stewards Phase 3", "2026-11")),
     ),
-    cautions=("Configurations that are live on a chain may differ from the deployment script.",),
+    cautions=("Configurations that are live on a chain may differ from the deployment script.",
+              "The proposal of 2025 gives no delay for rate parameters; that of its other rows is taken."),
 )

@@ -74,6 +74,16 @@ def liquidate(
     return taken, after_seizure(position, collateral_asset, debt_asset, taken)
 
 
+EXECUTED_MARKET = Preset(
+    "weth-usdc",
+    {"collateral": ["WETH"], "ltv_bps": [8_000], "liquidation_threshold_bps": [8_250],
+     "liquidation_bonus_bps": [10_500], "protocol_fee_bps": [1_000], "debt": ["USDC", "WETH"]},
+    "2026-11",
+    Source("the market on which the bytecode of v3.0 and v3.6 is executed, tests/bytecode/aave_market.py; not a market "
+           "in force", "2026-11"),
+)
+"""Shared by all versions: they are compared on it."""
+
 RULEBOOK = RulebookDescription(
     name="aave-v3.0",
     venue="Aave v3.0",
@@ -96,6 +106,7 @@ RULEBOOK = RulebookDescription(
             "2026-11",
             Source("aave/aave-v3-core contracts/protocol/libraries/logic/ValidationLogic.sol", "2026-11"),
         ),
+        EXECUTED_MARKET,
     ),
     cautions=(
         "A liquidation of an account whose debt exceeds its collateral / bonus raises its debt to collateral ratio.",

@@ -185,6 +185,7 @@ RULEBOOK = RulebookDescription(
             "2026-11",
             Source("aave-dao/aave-v3-origin src/contracts/protocol/libraries/logic/LiquidationLogic.sol", "2026-11"),
         ),
+        aave_v3_0.EXECUTED_MARKET,
     ),
     cautions=(
         "A liquidation of an account whose debt exceeds its collateral / bonus raises its debt to collateral ratio.",

@@ -110,6 +110,17 @@ def liquidate(
 
 _AVALANCHE = Source("Aave governance payload for Avalanche, 2026-07-08", "2026-11")
 
+
+def _collateral(spoke: str, *rows: tuple[str, float, float]) -> Preset:
+    """Figures of (asset, collateral factor, largest bonus) in one spoke; borrowing and liquidation share the factor."""
+    return Preset(f"avalanche-{spoke}-collateral", {
+        "collateral": [asset for asset, _, _ in rows],
+        "collateral_factor": [factor for _, factor, _ in rows],
+        "max_liquidation_bonus": [bonus for _, _, bonus in rows],
+        "liquidation_fee": [0.1 for _ in rows],
+    }, "2026-07-08", _AVALANCHE)
+
+
 RULEBOOK = RulebookDescription(
     name="aave-v4",
     venue="Aave v4",
@@ -125,13 +136,16 @@ RULEBOOK = RulebookDescription(
     rounding="debt up, collateral, bonus and fee down",
     sources=(Source("aave/aave-v4 src/spoke/libraries/LiquidationLogic.sol", "2026-11"),),
     families=("aave4-bonus", "aave4-bonus-var", "aave4-debt-to-target", "aave4-liquidation-amounts"),
-    presets=tuple(
-        Preset(f"avalanche-{name}",
-               {"bonus_factor": factor, "target_health_factor": target, "health_for_max_bonus": at},
-               "2026-07-08", _AVALANCHE)
-        for name, factor, target, at in (
-            ("main", 0.9, 1.24, 0.9), ("correlated", 1.0, 1.035, 0.99), ("forex", 1.0, 1.0442, 0.99),
-        )
+    presets=(
+        *(Preset(f"avalanche-{name}",
+                 {"bonus_factor": factor, "target_health_factor": target, "health_for_max_bonus": at},
+                 "2026-07-08", _AVALANCHE)
+          for name, factor, target, at in (
+              ("main", 0.9, 1.24, 0.9), ("correlated", 1.0, 1.035, 0.99), ("forex", 1.0, 1.0442, 0.99),
+          )),
+        _collateral("main", ("WETH", 0.83, 0.0555), ("WAVAX", 0.73, 0.1), ("BTC.b", 0.75, 0.0722)),
+        _collateral("correlated", ("sAVAX", 0.95, 0.01)),
     ),
-    cautions=("Risk premiums, dynamic configuration keys and share rounding of the hub are not stated here.",),
+    cautions=("That sAVAX stands in the correlated spoke is read from its bonus, which is not raised as in the main.",
+              "Risk premiums, dynamic configuration keys and share rounding of the hub are not stated here.",),
 )

@@ -120,8 +120,16 @@ RULEBOOK = RulebookDescription(
     sources=(Source("compound-finance/comet contracts/Comet.sol", "2026-11"),),
     families=("comet-quote", "comet-buy", "comet-is-liquidatable", "comet-is-borrow-collateralized", "comet-rate",
               "comet-reserves"),
-    presets=(Preset("constants", {"index_scale": INDEX_SCALE, "seconds_per_year": SECONDS_PER_YEAR}, "2026-11",
-                    Source("compound-finance/comet contracts/CometCore.sol", "2026-11")),),
+    presets=(
+        Preset("constants", {"index_scale": INDEX_SCALE, "seconds_per_year": SECONDS_PER_YEAR}, "2026-11",
+               Source("compound-finance/comet contracts/CometCore.sol", "2026-11")),
+        Preset("mainnet-usdc", {
+            "base": "USDC", "collateral": ["COMP", "WBTC", "WETH", "UNI", "LINK"],
+            "borrow_factor": [0.65, 0.7, 0.82, 0.75, 0.79], "liquidation_factor": [0.73, 0.78, 0.9, 0.83, 0.87],
+            "liquidation_penalty_factor": [0.93, 0.95, 0.95, 0.93, 0.93], "storefront_factor": 0.5,
+        }, "2026-11", Source("compound-finance/comet 3daf2050, deployments/mainnet/usdc/configuration.json (the "
+                             "commit's date was not stored; its supply caps are 0)", "2026-11")),
+    ),
     cautions=("An account a cent short loses the penalty on all of its collateral.",
               "The balance after absorption stands without a figure of the venue's to check it."),
 )

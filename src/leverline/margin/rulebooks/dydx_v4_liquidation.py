@@ -174,6 +174,15 @@ _TIERS = {  # initial ppm, maintenance fraction ppm, open-interest bounds in quo
     "fx": (10_000, 500_000, 500_000_000_000, 1_000_000_000_000),
     "safety": (1_000_000, 200_000, 2_000_000_000_000, 5_000_000_000_000),
 }
+_MARKETS = {  # unified symbols by tier
+    "large_cap": ["BTC/USDC:USDC", "ETH/USDC:USDC"],
+    "small_cap": [f"{coin}/USDC:USDC" for coin in (
+        "ADA", "ATOM", "AVAX", "BCH", "CRV", "DOGE", "DOT", "FIL", "LINK", "LTC", "NEAR", "POL", "SOL", "TRX", "UNI",
+        "XLM")],
+    "long_tail": ["MKR/USDC:USDC"],
+}
+_LISTING = Source("dydxprotocol/v4-chain, protocol/testing/genesis.sh, perpetuals 0 to 18 (a stored version with seven "
+                  "tiers; its commit is not named)", "2026-11")
 _FIGURES = ("initial_margin_ppm", "maintenance_fraction_ppm", "open_interest_lower_quote_quantums",
             "open_interest_upper_quote_quantums")
 
@@ -211,12 +220,14 @@ RULEBOOK = RulebookDescription(
     presets=(
         *(Preset(name, dict(zip(_FIGURES, figures, strict=True)), "2026-03-04", _GENESIS)
           for name, figures in _TIERS.items()),
+        Preset("markets", _MARKETS, "2026-11", _LISTING),
         Preset("liquidations", {
             "max_liquidation_fee_ppm": 15_000, "min_position_notional_quote_quantums": 1_000_000_000,
             "max_position_portion_ppm": 100_000, "max_account_notional_quote_quantums": 100_000_000_000,
             "max_account_insurance_loss_quote_quantums": 1_000_000_000_000, "bankruptcy_adjustment_ppm": 1_000_000,
             "spread_to_maintenance_ppm": 1_500_000}, "2026-03-04", _GENESIS),
     ),
-    cautions=("With a spread above 1 the fillable price of an insolvent account lies beyond its bankruptcy price.",
+    cautions=("Which market has which tier is the genesis script's list; governance moves markets between tiers.",
+              "With a spread above 1 the fillable price of an insolvent account lies beyond its bankruptcy price.",
               "Deleveraging at the oracle price in final settlement, and the withdrawal gates, are left out."),
 )

@@ -80,6 +80,22 @@ def partial_liquidation(largest: Liquidation, repay: int) -> Liquidation:
     return Liquidation(repay, mul_div_floor(repay, largest.seized, largest.repay))
 
 
+_BASE = Source("euler-xyz/evk-periphery 006717d8, script/production/base/clusters/BaseCluster.s.sol (the commit's date "
+               "was not stored)", "2026-11")
+_SPREAD_BPS = 200
+"""By which the cluster sets borrow LTVs below liquidation LTVs."""
+
+
+def _base_vault(debt: str, *rows: tuple[str, int]) -> Preset:
+    """A vault on Base that lends ``debt``: (collateral, liquidation LTV in 1e-4) for some of its cluster's rows."""
+    return Preset(f"base-{debt}".lower(), {
+        "collateral": [asset for asset, _ in rows],
+        "borrow_ltv_bps": [ltv - _SPREAD_BPS for _, ltv in rows],
+        "liquidation_ltv_bps": [ltv for _, ltv in rows],
+        "debt": [debt],
+    }, "2026-11", _BASE)
+
+
 RULEBOOK = RulebookDescription(
     name="euler-v2",
     venue="Euler v2",
@@ -95,8 +111,13 @@ RULEBOOK = RulebookDescription(
     sources=(Source("euler-xyz/euler-vault-kit src/EVault/modules/Liquidation.sol", "2026-11"),),
     families=("euler-ltv-ramp", "euler-liq", "euler-liq-all-collateral", "euler-liq-worthless", "euler-liq-healthy",
               "euler-liq-full-health", "euler-liq-extreme-cf-yield"),
-    presets=(Preset("constants", {"max_discount_bps": MAX_DISCOUNT_BPS}, "2026-11",
-                    Source("euler-xyz/euler-vault-kit src/EVault/modules/Liquidation.sol", "2026-11")),),
+    presets=(
+        Preset("constants", {"max_discount_bps": MAX_DISCOUNT_BPS}, "2026-11",
+               Source("euler-xyz/euler-vault-kit src/EVault/modules/Liquidation.sol", "2026-11")),
+        _base_vault("WETH", ("wstETH", 9_300), ("USDC", 8_500), ("cbBTC", 7_500)),
+        _base_vault("USDC", ("WETH", 8_500), ("wstETH", 8_300), ("cbBTC", 8_000)),
+        _base_vault("cbBTC", ("WETH", 7_800), ("wstETH", 7_700), ("USDC", 8_000)),
+    ),
     cautions=("A liquidation at a discount above 1 - debt / collateral raises the ratio of what remains.",
               "The cool-off time after a status check and debt socialisation are not stated here.",),
 )

@@ -152,8 +152,17 @@ RULEBOOK = RulebookDescription(
              Source("makerdao/dss-auto-line src/DssAutoLine.sol", "2026-11")),
     families=("maker-linear", "maker-exp-halflife", "maker-stair", "maker-top", "maker-bark", "maker-take",
               "maker-take-no-partial", "maker-reset-tail", "maker-reset-cusp", "maker-autoline"),
-    presets=(Preset("test-stairstep", {"cut_ray": str(99 * RAY // 100), "step_s": 1}, "2026-11",
-                    Source("makerdao/dss src/test/clip.t.sol", "2026-11")),),
+    presets=(
+        Preset("test-stairstep", {"cut_ray": str(99 * RAY // 100), "step_s": 1}, "2026-11",
+               Source("makerdao/dss src/test/clip.t.sol", "2026-11")),
+        Preset("vaults", {
+            "vault_type": ["ETH-A", "ETH-B", "ETH-C", "WBTC-A", "WBTC-B", "WBTC-C"],
+            "collateral": ["ETH", "ETH", "ETH", "WBTC", "WBTC", "WBTC"],
+            "liquidation_ratio_bps": [14_500, 13_000, 17_000, 15_000, 15_000, 17_500],
+            "dust_dai": [7_500, 25_000, 3_500, 7_500, 25_000, 3_500],
+        }, "2026-11", Source("sky-ecosystem/spells-mainnet 02592d9d, src/test/config.sol (the commit's date was not "
+                             "stored)", "2026-11")),
+    ),
     cautions=("The breaker levels that stop auctions, and the one change a block of the debt ceiling, are not stated.",
               "Auction parameters in force are not part of the presets.",
               "The safe price of collateral stands without a figure of the venue's to check it."),

@@ -97,6 +97,15 @@ def _settled(collateral: int, borrow_shares: int, market: Borrowed, seized: int,
     return Liquidation(seized, repaid, shares, bad)
 
 
+_POOLS = Source("karpatkey/defi-kit, sdk/src/protocols/morpho/_ethBluePools.ts, Ethereum", "2026-11")
+
+
+def _market(collateral: str, loan: str, lltv: float, source: Source) -> Preset:
+    """A market's figures never change once it exists; its oracle is not among them."""
+    return Preset(f"{collateral}-{loan}".lower(), {"collateral": [collateral], "lltv": [lltv], "debt": [loan]},
+                  "2026-11", source)
+
+
 RULEBOOK = RulebookDescription(
     name="morpho-blue",
     venue="Morpho Blue",
@@ -110,7 +119,13 @@ RULEBOOK = RulebookDescription(
     rounding="collateral and incentive down, debt and repayments up; one virtual asset, a million virtual shares",
     sources=(Source("morpho-org/morpho-blue src/Morpho.sol", "2026-11"),),
     families=("morpho-lif", "morpho-exec-liq"),
-    presets=(Preset("constants", {"cursor": 0.3, "max_incentive": 1.15}, "2026-11",
-                    Source("morpho-org/morpho-blue src/libraries/ConstantsLib.sol", "2026-11")),),
+    presets=(
+        Preset("constants", {"cursor": 0.3, "max_incentive": 1.15}, "2026-11",
+               Source("morpho-org/morpho-blue src/libraries/ConstantsLib.sol", "2026-11")),
+        _market("WETH", "USDC", 0.86, Source("Henri-Guillet/Looping 044783e3, frontend/constants/index.js, market "
+                                             "0x8793cf302b8ffd65... on Base", "2026-11")),
+        _market("wstETH", "WETH", 0.965, _POOLS),
+        _market("USDe", "DAI", 0.77, _POOLS),
+    ),
     cautions=("Without a close factor a slightly unhealthy loan can be liquidated whole.",),
 )

@@ -128,6 +128,21 @@ def is_solvent(debt_value: int, collateral_value: int, liquidation_threshold: in
     return loan_to_value(debt_value, collateral_value) <= liquidation_threshold
 
 
+_DEPLOY = "silo-finance/silo-contracts-v2, silo-core/deploy/input/arbitrum_one"
+
+
+def _market(commit: str, *rows: tuple[str, int, int, int, int]) -> Preset:
+    """(asset, highest LTV, liquidation threshold, target LTV, fee) of a market's two silos, 1e-4; each lends its asset
+    against the other's.
+    """
+    pair = [row[0] for row in rows]
+    keys = ("max_ltv_bps", "liquidation_threshold_bps", "liquidation_target_ltv_bps", "liquidation_fee_bps")
+    columns = {key: [row[k] for row in rows] for k, key in enumerate(keys, start=1)}
+    where = f"{_DEPLOY}/Silo_{'_'.join(pair)}.json, {commit} (the commit's date was not stored)"
+    return Preset("-".join(pair).lower(), {"collateral": pair, **columns, "debt": pair}, "2026-11",
+                  Source(where, "2026-11"))
+
+
 RULEBOOK = RulebookDescription(
     name="silo-v2",
     venue="Silo v2",
@@ -155,6 +170,8 @@ RULEBOOK = RulebookDescription(
             Source("silo-finance/silo-contracts-v2 silo-core/contracts/hooks/liquidation/lib/PartialLiquidationLib.sol",
                    "2026-11"),
         ),
+        _market("7e80d8ef", ("WETH", 8_500, 9_000, 8_800, 400), ("USDC", 8_500, 9_000, 8_800, 400)),
+        _market("b7ed7bdf", ("WBTC", 8_000, 8_500, 8_300, 600), ("USDC", 6_500, 7_000, 6_800, 600)),
     ),
     cautions=("Above a ratio of 1 / (1 + fee) a partial liquidation leaves the borrower worse off than before.",),
 )
