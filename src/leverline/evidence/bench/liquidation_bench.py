@@ -98,10 +98,10 @@ def bare_passes(tables: MarginTables) -> FloatArray:
 def notes() -> dict[str, Any]:
     """Error of the liquidation price on the venue's own ladder, basis points by size in BTC; positive is too early."""
     ladder = health_peers.binance_ladder()
+    errors = {f"{size:g}": health_peers.error_bp(ladder, size, _on_ladder(ladder, size)) for size in SIZES_BTC}
     return {"ladder": f"Binance {health_peers.SYMBOL}, October 2024; error of the liquidation price in bp by size in "
                       "BTC; positive is too early",
-            "leverline": {"error_bp": {f"{size:g}": round(health_peers.error_bp(ladder, size, _on_ladder(ladder, size)), 6)
-                                       + 0.0 for size in SIZES_BTC}},
+            "leverline": {"error_bp": {size: round(error, 6) + 0.0 for size, error in errors.items()}},
             "lrvx": health_peers.asked_apart("lrvx", ladder)}
 
 
