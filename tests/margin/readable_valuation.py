@@ -125,7 +125,8 @@ def readable_pool(book: AccountBook, rules: Mapping[str, VenueRules], state: Mar
         side = state.low if book.quantity[p] > 0 else state.high
         used = float(side[at] if rules[venue].strict_prices else state.mark[at])
         contracts = float(book.quantity[p])
-        interest = float(state.open_interest[at] * market.contract_size * state.mark[at])
+        unit = 1.0 if market.payoff is Payoff.INVERSE else state.mark[at]
+        interest = float(state.open_interest[at] * market.contract_size * unit)
         one = held(market, contracts, float(book.entry_price[p]), used, interest)
         positions.append(one)
         gross += abs(one.base) * float(state.mark[at])

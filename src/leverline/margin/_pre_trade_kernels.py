@@ -161,7 +161,7 @@ def initial_margin(terms: MarketTerms, quantity: float, base: float, cost: float
     c = terms.coefficients
     if terms.kind == OPEN_INTEREST:
         rate, lower, upper, unit = c[0], c[1], c[2], c[3]
-        interest = open_interest * terms.contract_size * terms.mark
+        interest = open_interest * terms.contract_size * (1.0 if terms.inverse else terms.mark)
         if upper != 0.0 and interest > lower:
             rate += cut((1.0 - rate) * min(1.0, (interest - lower) / (upper - lower)), unit)
         return rate * size

@@ -76,15 +76,15 @@ def curve_tables(
 ) -> CurveTables:
     """Arrays of ``curves`` (one a market of ``book``; None where nobody holds it).
 
-    ``inverse``, ``mark`` and ``open_interest`` (base units) per market; ``base`` and ``cost`` per position as in
-    :mod:`leverline.margin.tables`.
+    ``inverse``, ``mark`` and ``open_interest`` (one side's notional, settlement currency) per market; ``base`` and
+    ``cost`` per position as in :mod:`leverline.margin.tables`.
     """
     own = [curve is not None and (_has_own_line(curve) or bool(is_inverse))
            for curve, is_inverse in zip(curves, inverse, strict=True)]
     lines = _Lines(*(np.zeros(base.size if any(own) else 0) for _ in range(4)))
     tiers: list[list[_Row]] = []
     for m, curve in enumerate(curves):
-        brackets = _brackets(curve, float(mark[m] * open_interest[m]))
+        brackets = _brackets(curve, float(open_interest[m]))
         if curve is not None and own[m]:  # a line of its own takes the place of the market's brackets
             held = np.flatnonzero(book.position_market == m)
             _draw(lines, held, curve, brackets, book.quantity[held], base[held], cost[held], float(mark[m]),
