@@ -15,6 +15,8 @@ from leverline.evidence.bench.rows import BenchRow
 from leverline.evidence.coverage_rows import CoverageRow, PooledRow, StressRow
 from leverline.evidence.crash_days import CrashDay
 from leverline.evidence.experiments.verdicts import Experiment, Row
+from leverline.margin.account_rows import ACCOUNTS
+from leverline.margin.reading_marks import MARKS
 from leverline.market.book_rules import BAND_RULES, SNAPSHOT_RULES
 from leverline.market.bracket_rules import RULES as BRACKET_RULES
 from leverline.market.order_events import EVENT_RULES
@@ -110,6 +112,8 @@ def _spelled(table: list[list[str]], cells: int = 1) -> set[str]:
     ("level3", "column", 1, level3.LEVEL3.known),
     ("bands", "column", 1, depth_bands.BANDS.known),
     ("trades", "column", 2, trade_files.LAYOUT.known),
+    ("accounts", "column", 1, ACCOUNTS.known),
+    ("marks", "column", 1, MARKS.known),
     ("brackets", "field", 2, [*bracket_files.NAMES, *bracket_files.LAYOUT.known]),
 ])
 def test_a_page_of_a_format_names_the_columns_that_are_read(

@@ -12,6 +12,7 @@ from leverline.ground.errors import UsageError
 
 if TYPE_CHECKING:
     from leverline.calibrate.beside_bars import BesideBars
+    from leverline.margin.rules import VenueRules
     from leverline.market.bars import Bars
     from leverline.market.symbols import SymbolNaming
     from leverline.model import RiskAppetite
@@ -50,6 +51,17 @@ def parse_span(text: str, option: str) -> float:
     if not MIN_SPAN_S <= seconds <= MAX_SPAN_S:
         raise UsageError(f"{option} {text!r} is not a span between a second and a century",
                          remedy="write 30m, 8h or 1d")
+    return seconds
+
+
+def parse_seconds(text: str, option: str) -> float:
+    """Seconds as a number, or a span such as ``5m``; positive."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        return parse_span(text, option)
+    if not 0.0 < seconds <= MAX_SPAN_S:
+        raise UsageError(f"{option} {text!r} is not a span up to a century", remedy="write 60, 5m or 1d")
     return seconds
 
 
@@ -101,6 +113,40 @@ def load_bars(
     from leverline.market.reading import read_bars
 
     return read_bars(files, strict=strict, naming=naming, symbols=parse_list(symbols), until_ns=until_ns)
+
+
+def load_rules(limits: list[str], venues: list[str]) -> dict[str, VenueRules]:
+    """Rules by the venue they hold for out of ``[VENUE=]FILE`` (limit books) and ``[VENUE=]NAME`` (presets).
+
+    A book without a venue holds for accounts that name none. A preset without one holds for the venue of its own name,
+    and where it is the only one and there is no such book, for accounts that name none.
+    """
+    from leverline.margin.limits import rules_of_book
+    from leverline.margin.presets.registry import venue_rules
+    from leverline.model import LimitBook
+    from leverline.model.accounts import NO_VENUE
+
+    if not limits and not venues:
+        raise UsageError("there are no limits to check against", remedy="name --limits FILE or --venue NAME")
+    found: dict[str, VenueRules] = {}
+    presets = [(venue, venue_rules(name)) for venue, name in map(_for_venue, venues)]
+    books = [(venue, rules_of_book(LimitBook.read(Path(file)), venue or Path(file).name))
+             for venue, file in map(_for_venue, limits)]
+    for venue, rules in (*books, *((venue or rules.name, rules) for venue, rules in presets)):
+        if venue in found:
+            raise UsageError(f"limits for {venue or 'accounts without a venue'} are given twice",
+                             remedy="write VENUE= before each, as the accounts name it")
+        found[venue] = rules
+    unnamed = [rules for venue, rules in presets if not venue]
+    if len(unnamed) == 1:
+        found.setdefault(NO_VENUE, unnamed[0])
+    return found
+
+
+def _for_venue(text: str) -> tuple[str, str]:
+    """``VENUE=REST`` apart; a file whose own name has an equals sign is taken for one."""
+    venue, sign, rest = text.partition("=")
+    return ("", text) if not sign or Path(text).is_file() else (venue, rest)
 
 
 def writable_target(path: Path | None, option: str) -> None:

@@ -11,6 +11,9 @@ from typing import Any
 WIDTH_OFF_TERMINAL = 132
 MIN_WIDTH = 40
 COLUMN_GAP = 2
+ROWS_OFF_TERMINAL, MIN_ROWS = 20, 5
+ROWS_AROUND = 12
+"""Lines of a screen that a table leaves to its heading and to what stands below it."""
 ROOMY = 100
 """Columns from which on a table's columns stand two apart."""
 
@@ -86,9 +89,23 @@ def print_sections(
             table.add_section()
             table.add_row(Text(label, style="bold"))
         for row in rows:
-            table.add_row(*(Text(str(cell)) for cell in row))
+            table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
     console.print(table)
     say()
+
+
+def is_roomy() -> bool:
+    """Whether a table of many columns has the room it needs; the less important ones are left out where not."""
+    from rich.console import Console
+
+    return Console(width=_width()).width >= ROOMY
+
+
+def screen_rows() -> int:
+    """Rows of a long table before the rest is only counted: a terminal's screen, or as many as a page has."""
+    from shutil import get_terminal_size
+
+    return max(MIN_ROWS, get_terminal_size().lines - ROWS_AROUND) if sys.stdout.isatty() else ROWS_OFF_TERMINAL
 
 
 def _width() -> int | None:

@@ -72,13 +72,22 @@ class AssetRules:
 
 @dataclass(frozen=True, slots=True)
 class VenueRules:
-    """One venue's slots. ``settlement`` names the asset that is worth 1 and needs no mark."""
+    """One venue's slots. ``settlement`` names the asset that is worth 1 and needs no mark.
+
+    ``also_settles`` names further assets that are the ledger's unit: a venue that counts in dollars may have markets
+    that settle in several dollar-like coins.
+    """
 
     name: str
     settlement: str
     markets: Mapping[str, MarketRules]
     assets: Mapping[str, AssetRules] = field(default_factory=dict)
+    also_settles: frozenset[str] = frozenset()
     liquidation_buffer: float = 0.0  # account below maintenance * (1 + buffer) stays in liquidation until it is out
     strict_prices: bool = False  # what is owned at the low price, what is owed at the high one
     as_of: str | None = None  # ISO 8601 date of the figures
     source: str | None = None
+
+    def settles(self, asset: str) -> bool:
+        """Whether ``asset`` is the ledger's own unit."""
+        return asset == self.settlement or asset in self.also_settles

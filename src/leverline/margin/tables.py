@@ -97,14 +97,16 @@ class MarginTables:
     convex: BoolArray
 
 
-def margin_tables(book: AccountBook, rules: Mapping[str, VenueRules], state: MarketState) -> MarginTables:
+def margin_tables(book: AccountBook, rules: Mapping[str, VenueRules], state: MarketState,
+                  withheld: Mapping[str, str] | None = None) -> MarginTables:
     """Lay out ``book`` under ``rules`` (by venue name as the book writes it) at the prices of ``state``.
 
     A pool is skipped, with its reason, where its venue, a market or an asset has no rules or no price, or where its
-    mode is not margined here (portfolio).
+    mode is not margined here (portfolio). Names in ``withheld`` count as without a price, for the reason given there.
     """
-    marks = {name: k for k, name in enumerate(state.names)}
-    reasons = _reasons(book, rules, marks)
+    withheld = withheld or {}
+    marks = {name: k for k, name in enumerate(state.names) if name not in withheld}
+    reasons = _reasons(book, rules, marks, withheld)
     skipped = tuple(Skipped(book.pools[i], reason) for i, reason in sorted(reasons.items()))
     book = taken(book, np.setdiff1d(np.arange(book.n_pools), list(reasons)))
     strict = np.array([v in rules and rules[v].strict_prices for v, _ in book.markets], dtype=np.bool_)
@@ -120,7 +122,7 @@ def margin_tables(book: AccountBook, rules: Mapping[str, VenueRules], state: Mar
     base = np.where(on_inverse, value / book.entry_price, value)
     cost = np.where(on_inverse, value, value * book.entry_price)
     curves = curve_tables([m.curve if m else None for m in market_rules], inverse, book, base, cost,
-                          mark, open_interest * contract)
+                          mark, open_interest * contract * np.where(inverse, 1.0, mark))
     return MarginTables(
         book=book, skipped=skipped,
         price_long=np.where(strict & known, _at(state.low, place), mark),
@@ -153,10 +155,11 @@ def taken(book: AccountBook, pools: IntArray) -> AccountBook:
     )
 
 
-def _reasons(book: AccountBook, rules: Mapping[str, VenueRules], marks: Mapping[str, int]) -> dict[int, str]:
+def _reasons(book: AccountBook, rules: Mapping[str, VenueRules], marks: Mapping[str, int],
+             withheld: Mapping[str, str]) -> dict[int, str]:
     """Pools that cannot be valued, and why."""
-    market_reason = [_market_reason(market, rules, marks) for market in book.markets]
-    asset_reason = [_asset_reason(asset, rules, marks) for asset in book.assets]
+    market_reason = [_market_reason(market, rules, marks, withheld) for market in book.markets]
+    asset_reason = [_asset_reason(asset, rules, marks, withheld) for asset in book.assets]
     reasons = dict.fromkeys(np.flatnonzero(book.pools.mode == MODES.index(Mode.PORTFOLIO)).tolist(), _PORTFOLIO)
     _note(reasons, market_reason, book.position_market, book.pool_of_position())
     _note(reasons, asset_reason, book.holding_asset, book.pool_of_holding())
@@ -169,23 +172,26 @@ def _note(reasons: dict[int, str], by_code: list[str | None], code: npt.NDArray[
         reasons.setdefault(int(pool[row]), str(by_code[code[row]]))
 
 
-def _market_reason(market: Market, rules: Mapping[str, VenueRules], marks: Mapping[str, int]) -> str | None:
+def _market_reason(market: Market, rules: Mapping[str, VenueRules], marks: Mapping[str, int],
+                   withheld: Mapping[str, str]) -> str | None:
     if market.venue not in rules:
         return f"no rules are given for venue {market.venue!r}"
     if market.symbol not in rules[market.venue].markets:
         return f"{rules[market.venue].name} has no limits for {market.symbol}"
-    return None if market.symbol in marks else f"{market.symbol} has no mark"
+    return None if market.symbol in marks else withheld.get(market.symbol, f"{market.symbol} has no mark")
 
 
-def _asset_reason(asset: Asset, rules: Mapping[str, VenueRules], marks: Mapping[str, int]) -> str | None:
+def _asset_reason(asset: Asset, rules: Mapping[str, VenueRules], marks: Mapping[str, int],
+                  withheld: Mapping[str, str]) -> str | None:
     if asset.venue not in rules:
         return f"no rules are given for venue {asset.venue!r}"
     venue = rules[asset.venue]
-    if asset.asset == venue.settlement:
+    if venue.settles(asset.asset):
         return None
     if asset.asset not in venue.assets:
         return f"{venue.name} does not take {asset.asset} as collateral"
-    return None if price_name(asset.asset) in marks else f"{price_name(asset.asset)} has no mark"
+    name = price_name(asset.asset)
+    return None if name in marks else withheld.get(name, f"{name} has no mark")
 
 
 def price_name(asset: str) -> str:
@@ -196,7 +202,7 @@ def price_name(asset: str) -> str:
 def _asset_tables(book: AccountBook, rules: Mapping[str, VenueRules], marks: Mapping[str, int], state: MarketState,
                   ) -> AssetTables:
     known = [_rules_of(asset, rules) for asset in book.assets]
-    settles = np.array([a.venue in rules and a.asset == rules[a.venue].settlement for a in book.assets], dtype=np.bool_)
+    settles = np.array([a.venue in rules and rules[a.venue].settles(a.asset) for a in book.assets], dtype=np.bool_)
     strict = np.array([a.venue in rules and rules[a.venue].strict_prices for a in book.assets], dtype=np.bool_)
     place = np.array([marks.get(price_name(a.asset), -1) for a in book.assets], dtype=np.int64)
     price = [np.where(settles, 1.0, np.where(place >= 0, np.where(strict, _at(bound, place), _at(state.mark, place)),

@@ -36,20 +36,25 @@ def typed_columns(table: SourceTable, *, strict: bool) -> tuple[pl.DataFrame, li
     return pl.DataFrame(columns), [warning] if warning else []
 
 
-def symbol_text(symbols: pl.Series, file: str) -> pl.Series:
-    """Symbols as text; refuses the first that is missing, endless or holds control characters or blank edges."""
-    if not isinstance(symbols.dtype, pl.String | pl.Categorical | pl.Enum):
-        refuse(f"symbols are text, not {symbols.dtype}", file=file, column=symbols.name)
+def symbol_text(symbols: pl.Series, file: str, *, noun: str = "symbol", required: bool = True) -> pl.Series:
+    """Symbols as text; refuses the first that is missing, endless or holds control characters or blank edges.
+
+    Where they are not ``required`` a missing one is null. ``noun`` is what a refusal calls one.
+    """
+    if not isinstance(symbols.dtype, pl.String | pl.Categorical | pl.Enum | pl.Null):
+        refuse(f"a {noun} is text, not {symbols.dtype}", file=file, column=symbols.name)
     text = symbols.cast(pl.String)
     distinct = text.unique(maintain_order=True)
     missing = distinct.is_null() | (distinct == "")
-    bad = missing | distinct.str.contains(_BLANK_EDGE_OR_CONTROL) | (distinct.str.len_chars() > MAX_SYMBOL)
-    if bad.fill_null(value=True).any():
-        offenders = distinct.filter(bad.fill_null(value=True))
-        row = first_true(text.is_in(offenders.to_list(), nulls_equal=True)) or 0
-        what = "the symbol is missing" if not text[row] else f"{text[row][:MAX_SYMBOL]!r} is not a symbol"
+    odd = distinct.str.contains(_BLANK_EDGE_OR_CONTROL) | (distinct.str.len_chars() > MAX_SYMBOL)
+    bad = (missing | odd).fill_null(value=True) if required else odd.fill_null(value=False)
+    if bad.any():
+        row = first_true(text.is_in(distinct.filter(bad).to_list(), nulls_equal=True)) or 0
+        what = f"the {noun} is missing" if not text[row] else f"{text[row][:MAX_SYMBOL]!r} is not a {noun}"
         refuse(what, file=file, row=row + 1, column=symbols.name,
-               remedy=f"a symbol has 1 to {MAX_SYMBOL} characters, no control characters, no blank at its ends")
+               remedy=f"it has 1 to {MAX_SYMBOL} characters, no control characters, no blank at its ends")
+    if not required and bool((distinct == "").any()):
+        return pl.select(pl.when(text != "").then(text)).to_series().rename(symbols.name)
     return text
 
 

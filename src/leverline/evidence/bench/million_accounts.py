@@ -50,7 +50,7 @@ def drawn_tables(accounts: int) -> MarginTables:
         mark[market] * np.exp(rng.normal(0.0, 0.05, pool.size)),
         _offsets(holder, accounts), asset.astype(np.uint32), amount)
     prices = {f"M{m}": float(p) for m, p in enumerate(mark)} | {f"C{a}/USD": float(p) for a, p in enumerate(price, 1)}
-    return margin_tables(book, {"": _rules()}, MarketState.of(prices))
+    return margin_tables(book, {"": drawn_rules()}, MarketState.of(prices))
 
 
 def moved_prices(tables: MarginTables, count: int) -> list[FloatArray]:
@@ -59,7 +59,8 @@ def moved_prices(tables: MarginTables, count: int) -> list[FloatArray]:
     return [tables.mark * np.exp(rng.normal(0.0, 0.01, tables.mark.size)) for _ in range(count)]
 
 
-def _rules() -> VenueRules:
+def drawn_rules() -> VenueRules:
+    """The one venue of the book, which settles in C0."""
     volatile = AssetRules(SLICES, (0.9, 0.8, 0.5), (0.95, 0.85, 0.6), borrowable=True, debt_initial_weight=1.1,
                           debt_maintenance_weight=1.05)
     assets = {f"C{a}": volatile for a in range(1, ASSETS)}
