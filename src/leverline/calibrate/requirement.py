@@ -154,7 +154,7 @@ def sensitivities(market: MarketMeasures, appetite: RiskAppetite, notional: Floa
     """How the requirement answers to confidence, horizon, volatility and depth, all else equal, before rounding."""
     base = requirement(market, appetite, notional)
     out = []
-    for driver, (bumped_market, bumped_appetite) in _bumped(market, appetite).items():
+    for driver, (bumped_market, bumped_appetite) in moved_drivers(market, appetite).items():
         bumped = requirement(bumped_market, bumped_appetite, notional)
         out.append(Sensitivity(driver, bumped.maintenance_rate / base.maintenance_rate - 1.0,
                                bumped.initial_rate / base.initial_rate - 1.0))
@@ -170,12 +170,12 @@ def cap_sensitivities(market: MarketMeasures, appetite: RiskAppetite) -> dict[st
     base = position_cap(market, appetite)
     if base is None or not base.notional:
         return {}
-    bumped = _bumped(market, appetite)
+    bumped = moved_drivers(market, appetite)
     moved = {driver: position_cap(*bumped[driver]) for driver in CAP_DRIVERS}
     return {driver: cap.notional / base.notional - 1.0 for driver, cap in moved.items() if cap is not None}
 
 
-def _bumped(market: MarketMeasures, appetite: RiskAppetite) -> dict[str, tuple[MarketMeasures, RiskAppetite]]:
+def moved_drivers(market: MarketMeasures, appetite: RiskAppetite) -> dict[str, tuple[MarketMeasures, RiskAppetite]]:
     """Market and appetite with one driver moved, by what was moved."""
     lengthened = appetite.margin_period.model_copy(update={
         "detection_s": appetite.margin_period.detection_s * (1.0 + BUMP),
@@ -189,16 +189,17 @@ def _bumped(market: MarketMeasures, appetite: RiskAppetite) -> dict[str, tuple[M
         "horizon: margin period +10 %": (market, appetite.model_copy(update={"margin_period": lengthened})),
         "volatility +10 %": (
             replace(market, losses=replace(market.losses, quantile=market.losses.quantile * louder),
-                    reaction=market.reaction * louder, depth=_moved(market.depth, louder_tail=1.0 + BUMP)), appetite),
+                    reaction=market.reaction * louder,
+                    depth=moved_depth(market.depth, louder_tail=1.0 + BUMP)), appetite),
     }
     if market.depth is not None:
         moved["depth: stressed depth and volume -10 %"] = (
             replace(market, volume_per_day=market.volume_per_day * (1.0 - BUMP),
-                    depth=_moved(market.depth, left=1.0 - BUMP)), appetite)
+                    depth=moved_depth(market.depth, left=1.0 - BUMP)), appetite)
     return moved
 
 
-def _moved(depth: DepthEstimate | None, *, left: float = 1.0, louder_tail: float = 1.0) -> DepthEstimate | None:
+def moved_depth(depth: DepthEstimate | None, *, left: float = 1.0, louder_tail: float = 1.0) -> DepthEstimate | None:
     """The estimate with ``left`` of its depth, and square-root impact beyond what is visible ``louder_tail`` times."""
     if depth is None:
         return None
