@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from leverline import __version__
-from leverline.cli import backtest, bench, calibrate, conform, data, demo, diff, reproduce, venues
+from leverline.cli import backtest, bench, calibrate, check, conform, data, demo, diff, plan, reproduce, venues
 from leverline.ground.errors import LeverlineError
 
 INTERRUPTED = 130
@@ -43,7 +43,9 @@ app.command("demo")(demo.demo)
 app.add_typer(data.app, name="data")
 app.command("calibrate")(calibrate.calibrate)
 app.command("backtest")(backtest.backtest)
+app.command("check")(check.check)
 app.command("diff")(diff.diff)
+app.command("plan")(plan.plan)
 app.command("conform")(conform.conform)
 app.command("venues")(venues.venues)
 app.command("reproduce")(reproduce.reproduce)

@@ -67,7 +67,7 @@ def run(folder: Path) -> Experiment:
         if not path.is_file():
             raise InsufficientDataError(f"{study.file} is not in {folder}", remedy="name the folder that has it")
         files[study.file] = sha256(path)
-        bars = _long_enough(path, study.min_days)
+        bars = long_enough(path, study.min_days)
         panel = Panel.of(bars)
         compared = compare_methods(panel, tuple(MODELS.values()), study.horizon_s, CONFIDENCES, rng=rng)
         rows += _rows(study, compared, panel, rng)
@@ -76,7 +76,7 @@ def run(folder: Path) -> Experiment:
     return Experiment("coverage", tuple(rows), provenance, tuple(variants))
 
 
-def _long_enough(path: Path, min_days: int) -> Bars:
+def long_enough(path: Path, min_days: int) -> Bars:
     """The bars of symbols with at least ``min_days`` rows; all symbols where it is 0."""
     if not min_days:
         return read_bars([path])

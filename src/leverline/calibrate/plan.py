@@ -1,0 +1,173 @@
+"""The schedule of legal steps from one book to another, and the risk along the way.
+
+A policy is asked again and again at the first time at which it may step, with the target unchanged, until it moves
+nothing more. What is then still apart cannot be reached by it, and its last reason says why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from leverline.calibrate.collateral_steps import STEERED
+from leverline.calibrate.governed_parameter import Why
+from leverline.calibrate.governor import instant, nanoseconds
+from leverline.ground.display import DisplayTable, ShownAsTables, number_text
+from leverline.ground.errors import UsageError, require
+from leverline.market.times import iso
+from leverline.model.limitbook import LimitBook
+from leverline.model.policy import LimitPolicy, PolicyState, PolicyStep
+
+MAX_ROUNDS = 20_000
+"""Dates of a schedule: fifty years of daily steps."""
+_UNDONE = frozenset({Why.ADOPTED.value, Why.AT_TARGET.value})
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One legal step. ``left`` is the relative distance that remains, target over new less 1; ``step`` counts from 1.
+
+    For an instrument's tiers values are how much more is asked than before the step, at the size where that is most.
+    """
+
+    at: str
+    pointer: str
+    step: int
+    old: float | None
+    new: float | None
+    target: float | None
+    left: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """A number that the policy leaves short of its target, and why."""
+
+    pointer: str
+    stops_at: float | None
+    target: float | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssetRisk:
+    """How safe loans against an asset are from a date on, beside how safe they would be at the target.
+
+    ``fall_before_bad_debt`` is how far the collateral may fall, from the price at which a loan becomes liquidatable,
+    before seizing no longer covers the debt: 1 - threshold * (1 + bonus). ``loop_leverage`` is 1 / (1 - ltv).
+    """
+
+    at: str
+    asset: str
+    fall_before_bad_debt: float | None
+    fall_before_bad_debt_at_target: float | None
+    loop_leverage: float | None
+    loop_leverage_at_target: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(ShownAsTables):
+    """The whole way; ``days`` from the start until the last step."""
+
+    current_id: str
+    target_id: str
+    start: str
+    complete_at: str | None
+    days: float
+    steps: tuple[PlannedStep, ...]
+    unreached: tuple[Unreached, ...]
+    risk: tuple[AssetRisk, ...]
+    final: LimitBook
+
+    def display_tables(self) -> tuple[DisplayTable, ...]:
+        """Steps, then what is not reached."""
+        steps = [(s.at, s.pointer, number_text(s.old), number_text(s.new), number_text(s.target), s.reason)
+                 for s in self.steps]
+        rest = [(u.pointer, number_text(u.stops_at), number_text(u.target), u.why) for u in self.unreached]
+        return (DisplayTable(f"Legal steps from {self.start}", ("at", "limit", "from", "to", "target", "why"), steps),
+                DisplayTable("Not reached", ("limit", "stops at", "target", "why"), rest))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; without the final book."""
+        return {name: [asdict(row) for row in value] if isinstance(value, tuple) else value
+                for name in ("current_id", "target_id", "start", "complete_at", "days", "steps", "unreached", "risk")
+                for value in (getattr(self, name),)}
+
+
+def plan_steps(current: LimitBook, target: LimitBook, policy: LimitPolicy, *, start_ns: int | None = None) -> Plan:
+    """Walk from ``current`` to ``target`` as fast as ``policy`` allows.
+
+    ``start_ns`` (UTC): the first step may be taken then. By default the way begins when ``current`` was adopted, its
+    as-of time, and the first step follows one minimum delay later.
+    """
+    require(current.settlement == target.settlement, "books settle in the same asset",
+            got=(current.settlement, target.settlement))
+    adopted = nanoseconds(current.as_of) if start_ns is None else None
+    begin = nanoseconds(current.as_of) if start_ns is None else start_ns
+    book, state = current, PolicyState(begin, adopted_ns=adopted)
+    steps: list[PlannedStep] = []
+    risk = list(_risks(begin, book, target))
+    last = begin
+    for _ in range(MAX_ROUNDS):
+        # the calibration is taken to be repeated with the same result, so it never grows stale on the way
+        made = policy.next_book(book, target.model_copy(update={"as_of": instant(state.now_ns)}), state)
+        steps += _moves(made, steps, state.now_ns)
+        if made.book is not book:
+            last = state.now_ns
+            risk += [row for row in _risks(state.now_ns, made.book, target) if row not in risk]
+        book = made.book
+        due = _next_time(made, state.now_ns)
+        if due is None:
+            return Plan(current.id, target.id, iso(begin), iso(last) if steps else None,
+                        (last - begin) / 86_400e9, tuple(steps), _unreached(made), tuple(risk), book)
+        state = replace(made.state, now_ns=due)
+    raise UsageError(f"no end after {MAX_ROUNDS} dates", remedy="the books are too far apart for this policy")
+
+
+def _next_time(made: PolicyStep, now_ns: int) -> int | None:
+    """When something may move again: a delay ends, or an announced schedule does."""
+    moving = any(d.moved for d in made.decisions)  # what is held by another limit waits for that one to move
+    due = [d.due_ns for d in made.decisions
+           if d.due_ns is not None and d.due_ns > now_ns and (moving or d.reason != Why.HELD.value)]
+    due += [line.until_ns for line in made.state.announcements.values() if line.until_ns > now_ns]
+    return min(due, default=None)
+
+
+def _moves(made: PolicyStep, before: list[PlannedStep], now_ns: int) -> list[PlannedStep]:
+    """The decisions of one date that change the book."""
+    counts = {step.pointer: step.step for step in before}
+    taken_over = [d.pointer for d in made.decisions if d.reason == Why.ADOPTED.value and d.pointer not in counts]
+    return [PlannedStep(iso(now_ns), d.pointer, counts.get(d.pointer, 0) + 1, d.old, d.new, d.target,
+                        _left(d.new, d.target), d.reason)
+            for d in made.decisions if d.moved or d.pointer in taken_over]
+
+
+def _left(new: float | None, target: float | None) -> float | None:
+    return None if not new or target is None else round(target / new - 1.0, 9)
+
+
+def _unreached(made: PolicyStep) -> tuple[Unreached, ...]:
+    return tuple(Unreached(d.pointer, d.new, d.target, d.reason) for d in made.decisions
+                 if d.reason not in _UNDONE and (d.target is None or d.new != d.target)
+                 and d.reason != Why.REACHED.value)
+
+
+def _risks(now_ns: int, book: LimitBook, target: LimitBook) -> list[AssetRisk]:
+    steered = {item.path[0] for item in STEERED}
+    rows = []
+    for asset, held in book.collateral.items():
+        wanted = target.collateral.get(asset)
+        if wanted is not None and any(getattr(held, name) != getattr(wanted, name) for name in steered):
+            rows.append(AssetRisk(iso(now_ns), asset, _fall(held.liquidation_threshold, held.liquidation_bonus),
+                                  _fall(wanted.liquidation_threshold, wanted.liquidation_bonus),
+                                  _loop(held.ltv), _loop(wanted.ltv)))
+    return rows
+
+
+def _fall(threshold: float | None, bonus: float | None) -> float | None:
+    return None if threshold is None else round(1.0 - threshold * (1.0 + (bonus or 0.0)), 9)
+
+
+def _loop(ltv: float | None) -> float | None:
+    return None if ltv is None or ltv >= 1.0 else round(1.0 / (1.0 - ltv), 6)
