@@ -81,7 +81,8 @@ def test_the_reserve_never_lets_anybody_lever_more(share: float, interval: float
     zero, grid = np.zeros(3), np.array([1e3, 1e4, 1e5])
     needs = Requirement(grid, np.column_stack([np.sort(rates)] * 2), zero, 0.0, False, 0.0005, 0.004, 0.01,
                         np.array([10.0, 600.0, 40_000.0]))
-    wanted = fees("exchange").model_copy(update={"funding_margin_share": share, "funding_interval_s": interval})
+    wanted = fees("exchange").model_copy(update={"funding_margin_share": share, "funding_interval_s": interval,
+                                                   "max_funding_rate_per_day": 1e6})
     terms = funding_terms(needs, wanted)
     held = reserved(needs, terms)
     assert np.all(held.maintenance_rate >= needs.maintenance_rate)
@@ -102,6 +103,18 @@ def test_shorter_intervals_narrow_the_clamp() -> None:
     assert moved["funding interval halved"] is not None
     assert moved["funding interval halved"] < -0.3
     assert all((change or 0) > -1e-9 for driver, change in moved.items() if driver.startswith("volatility"))
+
+
+def test_the_appetite_s_highest_funding_is_never_passed() -> None:
+    """Everybody would post margin for a rate that nobody wants to be charged."""
+    calibration = calibrated("perp-dex")
+    needs, appetite = calibration.markets[0].requirement, RiskAppetite.profile("perp-dex")
+    terms = funding_terms(needs, fees("perp-dex"))
+    assert terms.clamp_rate * 24 <= fees("perp-dex").max_funding_rate_per_day
+    assert terms.tightest_notional is None
+    why = explain_funding("/i", terms, calibration.markets[0].measures, needs, appetite)["/i/funding/clamp_rate"]
+    assert "highest funding" in why.binding
+    assert why.basis == "assumed"
 
 
 def test_only_perpetuals_pay_funding() -> None:

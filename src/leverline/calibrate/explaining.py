@@ -69,15 +69,23 @@ def _measured(needs: Requirement, notional: float) -> float:
     return float(np.interp(notional, needs.notional, needs.loss + needs.slippage)) + needs.basis + needs.fee
 
 
+def _funding(needs: Requirement, notional: float) -> float:
+    """What is reserved for funding at a size, rate."""
+    return float(np.interp(notional, needs.notional, np.broadcast_to(needs.funding, needs.notional.shape)))
+
+
 def _parts(needs: Requirement, notional: float) -> str:
     """The parts of the maintenance rate at a size, the largest first."""
     measured = _measured(needs, notional)
     if measured < needs.floor:
-        return f"appetite's minimum {100 * needs.floor:g} % (measured {100 * measured:.2f} %)"
+        held = f"appetite's minimum {100 * needs.floor:g} % (measured {100 * measured:.2f} %)"
+        return f"{held} + funding {100 * _funding(needs, notional):.2f} %" if np.any(needs.funding) else held
     loss, slippage = (float(np.interp(notional, needs.notional, part)) for part in (needs.loss, needs.slippage))
     parts = {f"{needs.binding_side_at(notional)} loss quantile": loss, "slippage": slippage, "taker fee": needs.fee}
     if needs.basis:
         parts[f"{'assumed ' if needs.basis_assumed else ''}basis between mark and fill"] = needs.basis
+    if np.any(needs.funding):
+        parts["funding"] = _funding(needs, notional)
     return " + ".join(f"{name} {100 * value:.2f} %" for name, value in sorted(parts.items(), key=lambda part: -part[1]))
 
 

@@ -69,6 +69,7 @@ class Requirement:
     floor: float
     reaction: float
     margin_period_s: FloatArray
+    funding: FloatArray | float = 0.0  # most that can fall due inside the margin period
 
     @property
     def loss(self) -> FloatArray:
@@ -83,7 +84,7 @@ class Requirement:
     @property
     def maintenance_rate(self) -> FloatArray:
         """Average maintenance rate of each size, never below the appetite's floor."""
-        return np.maximum(self.loss + self.slippage + self.basis + self.fee, self.floor)
+        return np.maximum(self.loss + self.slippage + self.basis + self.fee, self.floor) + self.funding
 
     @property
     def initial_rate(self) -> FloatArray:

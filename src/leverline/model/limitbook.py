@@ -63,7 +63,7 @@ class InstrumentLimits(Noun):
     open_interest_cap: Units | None = None
     price_band: Rate | None = None
     liquidation_fee_rate: Rate | None = None
-    fees: dict[str, Rate] | None = None
+    fees: dict[str, Annotated[float, Field(gt=-1)]] | None = None  # below zero: a rebate
     funding: dict[str, float] | None = None
     account_classes: dict[str, Annotated[float, Field(ge=1)]] | None = None  # class to its highest leverage here
     owner_share_cap: Rate | None = None  # of the market's open interest
