@@ -1,13 +1,15 @@
 """Run every example and every command that the pages quote, and keep what they print in ``docs/recorded``.
 
 ``python docs/_build/record.py`` runs all; ``examples`` after it runs the examples only, which need no network.
-Commands read public datasets alone (``leverline data sources``) and run in an empty folder.
+Commands read public datasets alone (``leverline data sources``) and run in a folder that holds nothing but the tables
+of ``docs/examples``.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,11 @@ COMMANDS = {  # file name -> commands run in order; what the last prints is kept
     "backtest": ("leverline backtest majors.csv --start 2016 --confidence 0.99",),
     "diff": ("leverline calibrate majors.csv --as-of 2019-12 --no-backtest --symbols BTC/USD --out old.json",
              "leverline diff old.json limits.json"),
+    "diff-accounts": ("leverline diff limits.json old.json --accounts btc-accounts.csv --marks btc-marks.csv",),
+    "check": ("leverline check accounts.csv --marks marks.csv --venue binance-usdm --venue aave-v3.6 --horizon 1d",),
+    "check-limits": ("leverline check btc-accounts.csv --limits limits.json --marks btc-marks.csv",),
+    "check-what-if": (
+        "leverline check btc-accounts.csv --limits limits.json --marks btc-marks.csv --what-if BTC=-10%",),
     "describe-level3": ("leverline data get ob-analytics --out orders.parquet",
                         "leverline data describe orders.parquet"),
     "describe-trades": ("leverline data get ob-analytics-trades --out trades.csv",
@@ -35,7 +42,7 @@ COMMANDS = {  # file name -> commands run in order; what the last prints is kept
     "experiments": ("leverline reproduce list",),
 }
 
-EXPECTED_CODES = (0, 4)  # done, or refused for want of data as one page shows
+EXPECTED_CODES = (0, 3, 4)  # done, an account below maintenance, or refused for want of data, as pages show
 PARTS = ("Leverage limits", "Walk-forward coverage", "Breaches per window", "Days on which", "Only markets", "data: ")
 TABLES = {  # file name -> the record it is cut from, and how the table's title begins
     "demo-limits": ("demo", "Leverage limits"),
@@ -43,6 +50,7 @@ TABLES = {  # file name -> the record it is cut from, and how the table's title 
     "demo-days": ("demo", "Days on which"),
     "backtest-results": ("backtest", "Walk-forward coverage"),
     "backtest-pooled": ("backtest", "Breaches per window"),
+    "diff-accounts": ("diff-accounts", "Accounts whose status"),
 }
 
 
@@ -59,7 +67,7 @@ def command_output(command: str, folder: Path) -> str:
     """What a command prints on both streams, without blanks at the ends of lines."""
     words = shlex.split(command)
     done = subprocess.run([sys.executable, "-m", *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, check=False, env={**os.environ, "NO_COLOR": "1"})
+                          text=True, check=False, env={**os.environ, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"})
     if done.returncode not in EXPECTED_CODES:
         raise SystemExit(f"{command} ended with {done.returncode}:\n{done.stdout}")
     return "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
@@ -81,6 +89,8 @@ def main(chosen: list[str]) -> None:
     if chosen == ["examples"]:
         return
     with tempfile.TemporaryDirectory() as folder:
+        for table in (DOCS / "examples").glob("*.csv"):
+            shutil.copy(table, folder)
         for name, commands in COMMANDS.items():
             *_, said = [command_output(command, Path(folder)) for command in commands]
             kept = {part: table_in(said, title) for part, (whole, title) in TABLES.items() if whole == name}

@@ -11,7 +11,10 @@ import pytest
 from tests.docs.tables import page
 
 
-@pytest.mark.parametrize("name", ["concepts/reproduction.md", "concepts/exposure.md"])
+@pytest.mark.parametrize("name", [
+    "concepts/caps.md", "concepts/exposure.md", "concepts/health.md", "concepts/pre-trade.md",
+                                  "concepts/insurance-fund.md", "concepts/offsets.md",
+    "concepts/reproduction.md"])
 def test_code_prints_what_the_page_shows(name: str) -> None:
     """A reader who runs the page would see other numbers, or an error."""
     blocks = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", page(name), re.DOTALL)

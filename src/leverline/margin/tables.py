@@ -108,7 +108,9 @@ def margin_tables(book: AccountBook, rules: Mapping[str, VenueRules], state: Mar
     marks = {name: k for k, name in enumerate(state.names) if name not in withheld}
     reasons = _reasons(book, rules, marks, withheld)
     skipped = tuple(Skipped(book.pools[i], reason) for i, reason in sorted(reasons.items()))
-    book = taken(book, np.setdiff1d(np.arange(book.n_pools), list(reasons)))
+    is_valued = np.ones(book.n_pools, dtype=np.bool_)
+    is_valued[list(reasons)] = False
+    book = taken(book, np.flatnonzero(is_valued))
     strict = np.array([v in rules and rules[v].strict_prices for v, _ in book.markets], dtype=np.bool_)
     place = np.array([marks.get(symbol, -1) for _, symbol in book.markets], dtype=np.int64)
     known = place >= 0
