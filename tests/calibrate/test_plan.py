@@ -19,6 +19,7 @@ from leverline.ground.errors import UsageError
 from leverline.margin.rulebooks.aave_risk_steward import STEWARDS, is_allowed
 from leverline.market.times import parse_instant
 from leverline.model import AssetLimits
+from leverline.model.collateral import RateCurve
 from leverline.model.quantities import UNITS_PER_ONE
 from tests.calibrate.governed_books import AS_OF, FLAT, book_of, flat, governor_of
 
@@ -129,3 +130,35 @@ def test_a_governor_is_planned_like_a_steward_and_the_plan_is_plain_json() -> No
     assert parse_instant(plan.complete_at) >= nanoseconds(AS_OF + timedelta(days=5))
     document = plan.to_dict()
     assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_a_base_rate_may_become_nothing_and_leave_it() -> None:
+    """A pool would keep a charge of one basis point for good, since a rule about caps was read as one about rates."""
+    def curve(base: float) -> AssetLimits:
+        return HELD.model_copy(update={"rates": RateCurve(
+            base_per_year=base, slope_below_per_year=0.04, slope_above_per_year=0.6, kink=0.9)})
+
+    for policy in (Steward.named("manual"), Steward.named("automated"), Governor(governor_of())):
+        for old, new in ((0.02, 0.0), (0.0, 0.02)):
+            plan = plan_steps(book_of(FLAT, asset=curve(old)), book_of(FLAT, asset=curve(new)), policy)
+            assert plan.final.collateral["WETH"].rates == curve(new).rates, (policy, plan.unreached)
+            assert len(plan.steps) > 1
+
+
+def test_no_share_of_nothing_leads_away_from_it() -> None:
+    """A plan would blame the unit for a cap of 0 that a relative step can never lift."""
+    closed = HELD.model_copy(update={"supply_cap": 0})
+    plan = plan_steps(book_of(FLAT, asset=closed), book_of(FLAT, asset=HELD), Steward.named("phase3"))
+    assert [(u.pointer, u.why) for u in plan.unreached] == [("/collateral/WETH/supply_cap", Why.ZERO.value)]
+
+
+def test_a_bonus_waits_where_the_ltv_holds_the_threshold_up() -> None:
+    """The way would pass a book whose seizures cost more than the collateral: it was refused with a traceback."""
+    held = AssetLimits(ltv=0.8, liquidation_threshold=0.8, liquidation_bonus=0.249)
+    wanted = AssetLimits(ltv=None, liquidation_threshold=0.7, liquidation_bonus=0.4)
+    for policy in (Steward.named("manual"), Governor(governor_of())):
+        plan = plan_steps(book_of(FLAT, asset=held), book_of(FLAT, asset=wanted), policy)
+        final = plan.final.collateral["WETH"]
+        assert (final.ltv, final.liquidation_threshold, final.liquidation_bonus) == (0.8, 0.8, 0.25)
+        assert {u.pointer.rsplit("/", 1)[1] for u in plan.unreached} == {
+            "ltv", "liquidation_threshold", "liquidation_bonus"}

@@ -53,6 +53,9 @@ def explain_asset(
             binding=(f"beyond {haircuts.cap.notional:,.0f}: {haircuts.cap.binding}" if tier.haircut >= 1.0 and k else
                      f"marginal loss of selling from {tier.value_floor / UNITS_PER_ONE:,.0f} on within the margin "
                      "period"), basis=depth_basis)
+        out[f"haircut_tiers/{k}/value_floor"] = Explanation(
+            binding="the first slice starts at zero" if k == 0 else "slices of equal rise of the loss, on round sizes",
+            basis=depth_basis)
     if limits.quality is not None:
         out |= _quality(limits)
     return {f"{root}/{name}": why for name, why in out.items()}

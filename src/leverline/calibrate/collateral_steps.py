@@ -29,6 +29,7 @@ class Steered:
     steward_name: str
     tighter: Literal[1, -1]
     grain: Fraction  # the unit in which it is set
+    least: float = 0.0  # relative steps lead from and to 0 by way of this; 0 where 0 disables the asset
 
 
 STEERED = (
@@ -41,12 +42,12 @@ STEERED = (
     Steered(("group_limits", "ltv"), "emode_ltv", -1, BPS_GRAIN),
     Steered(("group_limits", "liquidation_threshold"), "emode_liquidation_threshold", -1, BPS_GRAIN),
     Steered(("group_limits", "liquidation_bonus"), "emode_liquidation_bonus", 1, BPS_GRAIN),
-    Steered(("rates", "base_per_year"), "base_rate", 1, BPS_GRAIN),
-    Steered(("rates", "slope_below_per_year"), "slope_1", 1, BPS_GRAIN),
-    Steered(("rates", "slope_above_per_year"), "slope_2", 1, BPS_GRAIN),
+    Steered(("rates", "base_per_year"), "base_rate", 1, BPS_GRAIN, 1e-4),
+    Steered(("rates", "slope_below_per_year"), "slope_1", 1, BPS_GRAIN, 1e-4),
+    Steered(("rates", "slope_above_per_year"), "slope_2", 1, BPS_GRAIN, 1e-4),
     Steered(("rates", "kink"), "kink", -1, BPS_GRAIN),
 )
-"""Everything that moves by steps. What is not here (price source, quality, haircut tiers) is set, not steered."""
+"""The numbers that move by steps, beside haircut tiers. What is not here (price source, quality) is set."""
 
 
 def value_at(limits: AssetLimits, path: tuple[str, ...]) -> float | int | None:
@@ -81,19 +82,19 @@ def joined(current: AssetLimits, proposed: Mapping[tuple[str, ...], float | int]
         names = {key: (*group, key) for key in ("ltv", "liquidation_threshold", "liquidation_bonus")}
         old = {key: value_at(current, path) for key, path in names.items()}
         new = {key: allowed.get(path, old[key]) for key, path in names.items()}
-        bonus, threshold = new["liquidation_bonus"], new["liquidation_threshold"]
+        bonus, ltv, threshold = new["liquidation_bonus"], new["ltv"], new["liquidation_threshold"]
+        before = old["liquidation_threshold"] or 0.0
+        if threshold is not None and ltv is not None and ltv > threshold and threshold < before:
+            threshold = ltv  # first, since what the threshold then leaves bounds the bonus
+            allowed[names["liquidation_threshold"]] = threshold
         if threshold is not None and bonus is not None and threshold * (1.0 + bonus) > 1.0:
-            if threshold > (old["liquidation_threshold"] or 0.0):
-                threshold = _down(1.0 / (1.0 + bonus))
+            if threshold > before:
+                threshold = max(before, _down(1.0 / (1.0 + bonus)))
                 allowed[names["liquidation_threshold"]] = threshold
             else:
                 allowed[names["liquidation_bonus"]] = max(old["liquidation_bonus"] or 0.0, _down(1.0 / threshold - 1.0))
-        ltv = new["ltv"]
-        if ltv is not None and threshold is not None and ltv > threshold:
-            if threshold < (old["liquidation_threshold"] or 1.0):
-                allowed[names["liquidation_threshold"]] = ltv
-            else:
-                allowed[names["ltv"]] = threshold
+        if threshold is not None and ltv is not None and ltv > threshold:
+            allowed[names["ltv"]] = threshold
     return allowed
 
 

@@ -47,7 +47,7 @@ class Why(StrEnum):
     UNSET = "set in one book only: no step leads there"
     PEOPLE = "not this policy's to change"
     ADOPTED = "taken over whole: it liquidates nobody"
-    ZERO = "0 would disable it, which is left to people"
+    ZERO = "0 disables it, which is left to people"
     GRAIN = "finer than the unit in which it is set"
     RAMP = "open positions follow the announced schedule"
 

@@ -1,6 +1,6 @@
 """The governor: from the book in force towards the calibrated one, by steps, and a reason for each step or its absence.
 
-What moves: every instrument's tiers as one schedule, caps, and what :data:`STEERED` lists of collateral. What binds no
+What moves: every instrument's tiers as one schedule, caps, haircut tiers, and what :data:`STEERED` lists. What binds no
 open position (fees, bands, account classes, new markets, limits of the venue) is taken over whole. What the target
 leaves out stays: delisting is for people. Every book on the way is a valid book.
 
@@ -20,12 +20,13 @@ from typing import Any
 from leverline.calibrate.collateral_steps import STEERED, Steered, joined, value_at, with_values
 from leverline.calibrate.decay import announced, in_force
 from leverline.calibrate.governed_parameter import CLOSE, Pace, Step, Why, next_level, remembered
+from leverline.calibrate.haircut_steps import furthest, next_haircuts
 from leverline.calibrate.overrides import is_overridden, live_overrides
 from leverline.calibrate.tier_steps import capped, common_curves, envelope, mixed, most_and_least, published
 from leverline.ground.errors import require
 from leverline.market.bars import NS_PER_S
 from leverline.model.appetite_line import GovernorAppetite
-from leverline.model.collateral import AssetLimits
+from leverline.model.collateral import AssetLimits, HaircutTier
 from leverline.model.limitbook import Basis, Explanation, InstrumentLimits, LimitBook, Override, Tier, pointer
 from leverline.model.policy import (
     LOOSENED,
@@ -227,6 +228,7 @@ class _Work:
                 if value == value_at(held, path):
                     self.histories[at] = self._past(at)
         base = held if self.stale else self._with_set_parts(asset, held, wanted)
+        base = base.model_copy(update={"haircut_tiers": self._stepped_haircuts(asset, held, wanted)})
         self.collateral[asset] = with_values(base, {path: value for path, value in allowed.items()
                                                     if value_at(base, path) is not None})
 
@@ -237,18 +239,42 @@ class _Work:
         hindered = self._hindered(at)
         if hindered is None and (old is None or new is None):
             hindered = Why.UNSET
-        if hindered is None and (old == 0 or new == 0):
+        if hindered is None and not item.least and (old == 0 or new == 0):
             hindered = Why.ZERO
         if hindered is not None or old is None or new is None:
             self._note(at, old, old, new, hindered or Why.UNSET)
             return old
-        return self._stepped(at, old, new, tighter=item.tighter)
+        if item.least and max(old, new) <= item.least:
+            self._note(at, old, new, new, Why.REACHED)
+            return new
+        value = self._stepped(at, max(old, item.least), max(new, item.least), tighter=item.tighter)
+        value = new if value == max(new, item.least) else value
+        self.decisions[at] = replace(self.decisions[at], old=old, target=new, new=value)
+        return value
+
+    def _stepped_haircuts(self, asset: str, held: AssetLimits, wanted: AssetLimits) -> tuple[HaircutTier, ...] | None:
+        """One step at every size; the decision's values are the largest change of the haircut at any of them."""
+        at = pointer("collateral", asset, "haircut_tiers")
+        old, new = held.haircut_tiers, wanted.haircut_tiers
+        if old == new:
+            return old
+        rise, fall = furthest(old, new)
+        target = rise if rise > 0.0 else fall
+        hindered = self._hindered(at)
+        if hindered is not None:
+            self._note(at, 0.0, 0.0, target, hindered)
+            return old
+        step = next_haircuts(old, new, self._history(at), self.governor.appetite, self.now_ns)
+        if step.change:
+            self.histories[at] = step.history
+        self._note(at, 0.0, step.change, target, step.why, step.due_ns)
+        return step.tiers
 
     def _with_set_parts(self, asset: str, held: AssetLimits, wanted: AssetLimits) -> AssetLimits:
         """``held`` with what is set rather than steered taken from ``wanted``."""
         steered = {item.path[0] for item in STEERED}
         taken = {name: getattr(wanted, name) for name in AssetLimits.model_fields
-                 if name not in steered and name != "harmful_above_ltv"
+                 if name not in steered and name not in ("harmful_above_ltv", "haircut_tiers")
                  and not is_overridden(pointer("collateral", asset, name), self.live)}
         return held.model_copy(update=taken)
 
@@ -292,7 +318,7 @@ class _Work:
         if name in self.state.announcements:
             self.announcements[name] = self.state.announcements[name]
         for at, decision in list(self.decisions.items()):
-            if at.startswith(root):
+            if at == root or at.startswith(f"{root}/"):
                 why = f"{Why.LIQUIDATES.value} ({accounts})"
                 self.decisions[at] = replace(decision, new=decision.old, reason=why)
                 self.histories[at] = self._past(at)
@@ -321,8 +347,8 @@ class _Work:
             if not any(at == place or at.startswith(f"{place}/") for place in on_their_way):
                 yield at, explanation
         for at, decision in on_their_way.items():
-            basis = next((e.basis for place, e in self.target.explanations.items() if place.startswith(at)),
-                         Basis.ASSUMED)
+            basis = next((e.basis for place, e in self.target.explanations.items()
+                          if place == at or place.startswith(f"{at}/")), Basis.ASSUMED)
             for place in self._numbers(at):
                 yield place, Explanation(binding=f"governor: {decision.reason}", basis=basis)
 
@@ -330,7 +356,9 @@ class _Work:
         """The numbers that one decision is about: all of an instrument's tiers, or the one at ``at``."""
         symbol = next((name for name in self.instruments if pointer("instruments", name, "tiers") == at), None)
         if symbol is None:
-            return [at]
+            asset = next((name for name in self.collateral if pointer("collateral", name, "haircut_tiers") == at), None)
+            tiers = None if asset is None else self.collateral[asset].haircut_tiers
+            return [at] if tiers is None else [f"{at}/{k}/haircut" for k in range(len(tiers))]
         return [f"{at}/{k}/{name}" for k in range(len(self.instruments[symbol].tiers)) for name in Tier.model_fields]
 
     def _history(self, at: str) -> ParameterHistory:

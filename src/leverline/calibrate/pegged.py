@@ -35,7 +35,7 @@ class PegMeasures:
 
     def loss(self, period_s: FloatArray) -> FloatArray:
         """Loss of a holder over each of ``period_s`` (n,) if reference and ratio fall together at their quantiles."""
-        fall = np.maximum(self.ratio.at(period_s)[:, 0], self.record.worst_loss[0])
+        fall: FloatArray = np.maximum(self.ratio.at(period_s)[:, 0], self.record.worst_loss[0])
         if self.reference_losses is None:
             return fall
         return np.asarray(1.0 - (1.0 - self.reference_losses.at(period_s)[:, 0]) * (1.0 - fall), np.float64)

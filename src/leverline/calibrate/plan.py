@@ -1,7 +1,9 @@
 """The schedule of legal steps from one book to another, and the risk along the way.
 
 A policy is asked again and again at the first time at which it may step, with the target unchanged, until it moves
-nothing more. What is then still apart cannot be reached by it, and its last reason says why.
+nothing more. What is then still apart cannot be reached by it, and its last reason says why. Where accounts and marks
+are given, a governor makes no step that liquidates at unchanged prices; a steward's contract does not look at accounts,
+so the plan says whom its steps would.
 """
 
 from __future__ import annotations
@@ -15,12 +17,16 @@ from leverline.calibrate.governor import instant, nanoseconds
 from leverline.ground.display import DisplayTable, ShownAsTables, number_text
 from leverline.ground.errors import UsageError, require
 from leverline.market.times import iso
+from leverline.model.accounts import AccountBook
 from leverline.model.limitbook import LimitBook
+from leverline.model.market_state import MarketState
 from leverline.model.policy import LimitPolicy, PolicyState, PolicyStep
 
 MAX_ROUNDS = 20_000
 """Dates of a schedule: fifty years of daily steps."""
 _UNDONE = frozenset({Why.ADOPTED.value, Why.AT_TARGET.value})
+_WAITING = (Why.HELD.value, Why.LIQUIDATES.value)
+"""Reasons that time alone does not lift: another limit has to move first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +73,18 @@ class AssetRisk:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedLiquidation:
+    """A pool that one date's steps would liquidate at unchanged prices, and what it holds."""
+
+    at: str
+    account: str
+    symbols: tuple[str, ...]
+    assets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan(ShownAsTables):
-    """The whole way; ``days`` from the start until the last step."""
+    """The whole way; ``days`` from the start until the last step. Without accounts ``liquidations`` is None."""
 
     current_id: str
     target_id: str
@@ -78,6 +94,7 @@ class Plan(ShownAsTables):
     steps: tuple[PlannedStep, ...]
     unreached: tuple[Unreached, ...]
     risk: tuple[AssetRisk, ...]
+    liquidations: tuple[PlannedLiquidation, ...] | None
     final: LimitBook
 
     def display_tables(self) -> tuple[DisplayTable, ...]:
@@ -91,22 +108,28 @@ class Plan(ShownAsTables):
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; without the final book."""
         return {name: [asdict(row) for row in value] if isinstance(value, tuple) else value
-                for name in ("current_id", "target_id", "start", "complete_at", "days", "steps", "unreached", "risk")
+                for name in ("current_id", "target_id", "start", "complete_at", "days", "steps", "unreached", "risk",
+                             "liquidations")
                 for value in (getattr(self, name),)}
 
 
-def plan_steps(current: LimitBook, target: LimitBook, policy: LimitPolicy, *, start_ns: int | None = None) -> Plan:
+def plan_steps(
+    current: LimitBook, target: LimitBook, policy: LimitPolicy, *, start_ns: int | None = None,
+    accounts: AccountBook | None = None, marks: MarketState | None = None,
+) -> Plan:
     """Walk from ``current`` to ``target`` as fast as ``policy`` allows.
 
     ``start_ns`` (UTC): the first step may be taken then. By default the way begins when ``current`` was adopted, its
-    as-of time, and the first step follows one minimum delay later.
+    as-of time, and the first step follows one minimum delay later. ``accounts`` are valued at ``marks`` all the way.
     """
     require(current.settlement == target.settlement, "books settle in the same asset",
             got=(current.settlement, target.settlement))
     adopted = nanoseconds(current.as_of) if start_ns is None else None
     begin = nanoseconds(current.as_of) if start_ns is None else start_ns
-    book, state = current, PolicyState(begin, adopted_ns=adopted)
+    require((accounts is None) == (marks is None), "accounts are valued at marks: give both")
+    book, state = current, PolicyState(begin, adopted_ns=adopted, accounts=accounts, marks=marks)
     steps: list[PlannedStep] = []
+    hit: list[PlannedLiquidation] = []
     risk = list(_risks(begin, book, target))
     last = begin
     for _ in range(MAX_ROUNDS):
@@ -115,23 +138,35 @@ def plan_steps(current: LimitBook, target: LimitBook, policy: LimitPolicy, *, st
         steps += _moves(made, steps, state.now_ns)
         if made.book is not book:
             last = state.now_ns
+            hit += _liquidated(book, made.book, state)
             risk += [row for row in _risks(state.now_ns, made.book, target) if row not in risk]
         book = made.book
         due = _next_time(made, state.now_ns)
         if due is None:
             return Plan(current.id, target.id, iso(begin), iso(last) if steps else None,
-                        (last - begin) / 86_400e9, tuple(steps), _unreached(made), tuple(risk), book)
+                        (last - begin) / 86_400e9, tuple(steps), _unreached(made), tuple(risk),
+                        None if accounts is None else tuple(hit), book)
         state = replace(made.state, now_ns=due)
     raise UsageError(f"no end after {MAX_ROUNDS} dates", remedy="the books are too far apart for this policy")
 
 
 def _next_time(made: PolicyStep, now_ns: int) -> int | None:
     """When something may move again: a delay ends, or an announced schedule does."""
-    moving = any(d.moved for d in made.decisions)  # what is held by another limit waits for that one to move
+    moving = any(d.moved for d in made.decisions)
     due = [d.due_ns for d in made.decisions
-           if d.due_ns is not None and d.due_ns > now_ns and (moving or d.reason != Why.HELD.value)]
+           if d.due_ns is not None and d.due_ns > now_ns and (moving or not d.reason.startswith(_WAITING))]
     due += [line.until_ns for line in made.state.announcements.values() if line.until_ns > now_ns]
     return min(due, default=None)
+
+
+def _liquidated(before: LimitBook, after: LimitBook, state: PolicyState) -> list[PlannedLiquidation]:
+    """Whom the steps of one date liquidate; nobody where no accounts are known."""
+    if state.accounts is None or state.marks is None:
+        return []
+    from leverline.calibrate.new_liquidations import newly_liquidated
+
+    return [PlannedLiquidation(iso(state.now_ns), one.account, one.symbols, one.assets)
+            for one in newly_liquidated(before, after, state.accounts, state.marks)]
 
 
 def _moves(made: PolicyStep, before: list[PlannedStep], now_ns: int) -> list[PlannedStep]:

@@ -2,7 +2,7 @@
 
 A steward counts in basis points and whole tokens (here: whole units of the settlement currency), and its contract
 checks each update by :func:`~leverline.margin.rulebooks.aave_risk_steward.is_allowed`. It has no dead band and no
-emergency. What its table does not name, and anything that would become 0, is left to people.
+emergency. What its table does not name, and what would be disabled by becoming 0, is left to people.
 """
 
 from __future__ import annotations
@@ -73,11 +73,12 @@ class Steward:
         if old is None or new is None or limit is None:
             return Decision(at, old, old, new, (Why.UNSET if limit is not None else Why.PEOPLE).value)
         stands, goal = grains(old, item, towards="nearest"), grains(new, item, towards="tight")
-        reachable = max(1, goal)
+        reachable = goal if limit.zero else max(1, goal)
         low, high = allowed_range(stands, limit)
         proposed = min(max(reachable, low), high)
         if proposed == stands:
-            why = Why.ZERO if goal < 1 else Why.GRAIN
+            # a share of 0 is 0, so what is disabled stays so
+            why = Why.ZERO if reachable != goal or (limit.relative and stands == 0) else Why.GRAIN
             return Decision(at, old, old, new, why.value)
         last = histories.get(at, ParameterHistory(changed_ns=state.adopted_ns)).changed_ns
         due = state.now_ns if last is None else last + limit.min_delay_s * NS_PER_S
@@ -85,7 +86,7 @@ class Steward:
         if not is_allowed(stands, proposed, waited, limit):
             return Decision(at, old, old, new, Why.TOO_SOON.value, due)
         arrived = proposed == reachable
-        why = Why.REACHED if arrived and goal >= 1 else Why.ZERO if arrived else Why.BOUNDED
+        why = Why.BOUNDED if not arrived else Why.REACHED if reachable == goal else Why.ZERO
         return Decision(at, old, new if arrived and reachable * item.grain == new else value_of(proposed, item), new,
                         why.value, None if arrived else state.now_ns + limit.min_delay_s * NS_PER_S)
 

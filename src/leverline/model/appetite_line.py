@@ -135,7 +135,7 @@ class FeesAppetite(Noun):
 class CrossMarginAppetite(Noun):
     """How far one position may relieve another."""
 
-    offset_cap: Share  # largest credit
+    offset_cap: Annotated[float, Field(ge=0, le=0.8)]  # largest credit; EMIR RTS 153/2013 Art. 27(4) allows no more
     stressed_window_days: Annotated[int, Field(ge=20)]
     min_correlation: Share  # in the stressed window, else no credit
     concentration_add_on: AtLeastZero  # rate on notional beyond the position cap's half

@@ -239,7 +239,10 @@ def _study(study: Study, calibration: Calibration, capped: CappedMarkets, appeti
            paths: Mapping[str, Path1m], before: Mapping[str, float]) -> tuple[list[Row], list[dict[str, Any]]]:
     """Rows and variants of one calibration."""
     cap = {symbol: (limits.open_interest_cap or 0) / UNITS_PER_ONE for symbol, limits in capped.limits.items()}
-    fund = calibrate_fund(calibration, appetite, rng=np.random.default_rng(SEED), limits=capped.limits).need.amount
+    need = calibrate_fund(calibration, appetite, rng=np.random.default_rng(SEED), limits=capped.limits).need
+    if need is None:
+        raise InsufficientDataError(f"{study.label}: no fund can be calibrated from these bars")
+    fund = need.amount
     simulated = _Simulated(calibration, appetite, paths)
     at_caps = {f"{multiple:g} x caps": simulated.worst({s: multiple * c for s, c in cap.items()})
                for multiple in MULTIPLES}

@@ -21,6 +21,7 @@ class StepLimit:
     max_change_bps: int
     min_delay_s: int
     relative: bool  # of the current value; otherwise in the parameter's own basis points
+    zero: bool = False  # whether it may become 0: the contract checks caps and collateral for it, not rates
 
 
 def largest_change(current: int, limit: StepLimit) -> int:
@@ -36,9 +37,9 @@ def allowed_range(current: int, limit: StepLimit) -> tuple[int, int]:
 
 
 def is_allowed(current: int, new: int, since_last_update_s: int, limit: StepLimit) -> bool:
-    """Whether the steward may set ``new``: setting 0 is left to governance, because it disables the asset."""
+    """Whether the steward may set ``new``: 0 is left to governance where it disables the asset, so not of rates."""
     low, high = allowed_range(current, limit)
-    return new != 0 and low <= new <= high and since_last_update_s >= limit.min_delay_s
+    return (new != 0 or limit.zero) and low <= new <= high and since_last_update_s >= limit.min_delay_s
 
 
 _DAY_S = 86_400
@@ -52,10 +53,10 @@ MANUAL_STEWARD = {
     "emode_ltv": StepLimit(50, 3 * _DAY_S, relative=False),
     "emode_liquidation_threshold": StepLimit(10, 3 * _DAY_S, relative=False),
     "emode_liquidation_bonus": StepLimit(50, 3 * _DAY_S, relative=False),
-    "base_rate": StepLimit(100, 3 * _DAY_S, relative=False),
-    "slope_1": StepLimit(100, 3 * _DAY_S, relative=False),
-    "slope_2": StepLimit(2_000, 3 * _DAY_S, relative=False),
-    "kink": StepLimit(300, 3 * _DAY_S, relative=False),
+    "base_rate": StepLimit(100, 3 * _DAY_S, relative=False, zero=True),
+    "slope_1": StepLimit(100, 3 * _DAY_S, relative=False, zero=True),
+    "slope_2": StepLimit(2_000, 3 * _DAY_S, relative=False, zero=True),
+    "kink": StepLimit(300, 3 * _DAY_S, relative=False, zero=True),
 }
 """Limits of the manually operated steward as its deployment script sets them."""
 
@@ -65,10 +66,10 @@ AUTOMATED_STEWARD = {
     "emode_ltv": StepLimit(50, 3 * _DAY_S, relative=False),
     "emode_liquidation_threshold": StepLimit(50, 3 * _DAY_S, relative=False),
     "emode_liquidation_bonus": StepLimit(50, 3 * _DAY_S, relative=False),
-    "base_rate": StepLimit(50, _DAY_S, relative=False),
-    "slope_1": StepLimit(100, _DAY_S, relative=False),
-    "slope_2": StepLimit(500, _DAY_S, relative=False),
-    "kink": StepLimit(300, _DAY_S, relative=False),
+    "base_rate": StepLimit(50, _DAY_S, relative=False, zero=True),
+    "slope_1": StepLimit(100, _DAY_S, relative=False, zero=True),
+    "slope_2": StepLimit(500, _DAY_S, relative=False, zero=True),
+    "kink": StepLimit(300, _DAY_S, relative=False, zero=True),
 }
 """Limits of the stewards that injectors drive from a risk oracle; LTV, threshold and bonus are not among them."""
 
@@ -79,10 +80,10 @@ PHASE_3_STEWARD = {
     "liquidation_threshold": StepLimit(200, 3 * _DAY_S, relative=False),
     "liquidation_bonus": StepLimit(300, 3 * _DAY_S, relative=False),
     "debt_ceiling": StepLimit(2_000, 3 * _DAY_S, relative=True),
-    "base_rate": StepLimit(100, 3 * _DAY_S, relative=False),
-    "slope_1": StepLimit(100, 3 * _DAY_S, relative=False),
-    "slope_2": StepLimit(2_000, 3 * _DAY_S, relative=False),
-    "kink": StepLimit(300, 3 * _DAY_S, relative=False),
+    "base_rate": StepLimit(100, 3 * _DAY_S, relative=False, zero=True),
+    "slope_1": StepLimit(100, 3 * _DAY_S, relative=False, zero=True),
+    "slope_2": StepLimit(2_000, 3 * _DAY_S, relative=False, zero=True),
+    "kink": StepLimit(300, 3 * _DAY_S, relative=False, zero=True),
 }
 """Limits proposed to the DAO in 2025; the table names no delay for rates, which take that of its other rows."""
 
@@ -109,7 +110,7 @@ RULEBOOK = RulebookDescription(
         "step": "|new - current| <= largest change, of the current value for caps and growth, in basis points for "
                 "LTV, threshold, bonus and rates",
         "delay": "at least the minimum delay since the parameter's last update",
-        "refusal": "no cap, LTV, threshold or bonus may be set to 0",
+        "refusal": "no cap, LTV, threshold, bonus or debt ceiling may be set to 0; a rate may",
     },
     rounding="the largest relative change is rounded down",
     sources=(Source("bgd-labs/aave-v3-risk-stewards src/contracts/RiskSteward.sol", "2026-11"),),
