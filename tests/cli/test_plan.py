@@ -10,7 +10,8 @@ from leverline.model import AssetLimits
 from tests.calibrate.governed_books import FLAT, book_of, flat
 from tests.cli.conftest import Run, one_line
 
-KEYS = ["steward", "current_id", "target_id", "start", "complete_at", "days", "steps", "unreached", "risk"]
+KEYS = ["steward", "current_id", "target_id", "start", "complete_at", "days", "steps", "unreached", "risk",
+        "liquidations"]
 
 
 @pytest.fixture
@@ -57,3 +58,40 @@ def test_what_cannot_be_meant_is_refused(run: Run, books: tuple[Path, Path], arg
     ran = run("plan", *books, *arguments)
     assert ran.code == 2
     assert words in one_line(ran)
+
+
+def held_in(folder: Path, cash: float) -> tuple[str, Path, str, Path]:
+    """A loan of ``cash`` dollars on one unit of WETH, at a mark of 1,000."""
+    accounts, marks = folder / "accounts.csv", folder / "marks.csv"
+    accounts.write_text("account,symbol,quantity,entry_price,asset,amount\n"
+                        f"ann,,,,WETH,1\nann,,,,USD,{-cash}\n", encoding="utf-8")
+    marks.write_text("symbol,mark,ts\nWETH/USD,1000,2026-01-01T00:00:00Z\n", encoding="utf-8")
+    return "--accounts", accounts, "--marks", marks
+
+
+def test_whom_the_steps_liquidate_is_said(run: Run, books: tuple[Path, Path], tmp_path: Path) -> None:
+    """Borrowers would be liquidated by decree on a date that everybody had approved."""
+    close = held_in(tmp_path, 762.0)  # 78 % now, 76 % from the fourth step on
+    found = run("plan", *books, "--steward", "manual", *close, "--json").document
+    assert [(row["at"][:10], row["account"]) for row in found["liquidations"]] == [("2026-01-13", "ann")]
+    assert "ann would be liquidated" in run("plan", *books, "--steward", "manual", *close).out
+    far = run("plan", *books, "--steward", "manual", *held_in(tmp_path, 700.0), "--json").document
+    assert far["liquidations"] == []
+    assert run("plan", *books, "--steward", "manual", "--json").document["liquidations"] is None
+
+
+def test_the_governor_stops_where_a_step_would_liquidate(run: Run, books: tuple[Path, Path], tmp_path: Path) -> None:
+    """The plan would promise steps that the governor refuses on the day."""
+    found = run("plan", *books, "--steward", "governor", "--profile", "exchange", *held_in(tmp_path, 762.0),
+                "--json").document
+    assert found["liquidations"] == []
+    (left,) = [u for u in found["unreached"] if u["pointer"].endswith("/liquidation_threshold")]
+    assert left["stops_at"] >= 0.762
+    assert left["why"].startswith("would liquidate accounts at unchanged prices")
+
+
+def test_accounts_without_marks_are_refused(run: Run, books: tuple[Path, Path], tmp_path: Path) -> None:
+    """A check that was asked for would silently not be made."""
+    ran = run("plan", *books, "--steward", "manual", *held_in(tmp_path, 700.0)[:2])
+    assert ran.code == 2
+    assert "both --accounts and --marks" in one_line(ran)

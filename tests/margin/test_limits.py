@@ -66,7 +66,17 @@ def test_margin_is_what_the_book_says(tiers: tuple[Tier, ...], notional: float) 
 def test_tiers_that_hardly_differ_keep_their_order() -> None:
     """A book with two nearly equal tiers could not be checked at all."""
     tiers = schedule((0, 1, 10, 0.01), (1, 1.001, 10, 0.01 + 1e-9), (1.001, None, 10, 0.01 + 2e-9))
-    assert bracket_curve(tiers).floors == (0.0, 1.0, 1.001)
+    assert bracket_curve(tiers).floors == pytest.approx((0.0, 1.0, 1.001), rel=1e-9)
+
+
+@pytest.mark.parametrize(("quantity", "rate"), [(1.25, 0.02), (0.1 + 0.2 + 0.95, 0.02), (1.2501, 0.04)])
+def test_a_position_of_exactly_a_tiers_cap_is_in_that_tier(quantity: float, rate: float) -> None:
+    """A trader told "up to 50,000 at 50x" would open 50,000 at 50x and be asked for the margin of 25x."""
+    tiers = schedule((0, 50_000, 50, 0.01), (50_000, None, 25, 0.02))
+    rules = rules_of_book(book(instruments={BTC: InstrumentLimits(tiers=tiers)}))
+    tables = margin_tables(holding(BTC, quantity, 40_000.0, USD=5_000.0), {"": rules}, MarketState.of({BTC: 40_000.0}))
+    assert tables.convex.all()
+    assert value_accounts(tables).pools.initial_margin[0] == pytest.approx(quantity * 40_000.0 * rate, rel=1e-9)
 
 
 def test_a_book_whose_margin_jumps_keeps_its_floors_and_is_not_convex() -> None:
@@ -74,7 +84,7 @@ def test_a_book_whose_margin_jumps_keeps_its_floors_and_is_not_convex() -> None:
     tiers = schedule((0, 50_000, 50, 0.01), (50_000, None, 25, 0.02))
     jump = (tiers[0], tiers[1].model_copy(update={"maintenance_deduction": 100 * UNITS_PER_ONE}))
     curve = bracket_curve(jump)
-    assert curve.floors == (0.0, 50_000.0)
+    assert curve.floors == pytest.approx((0.0, 50_000.0), rel=1e-9)
     rules = rules_of_book(book(instruments={BTC: InstrumentLimits(tiers=jump)}, explanations={}))
     assert not margin_tables(holding(BTC, 1, 1, USDT=1), {"": rules}, MarketState.of({BTC: 1.0})).convex.any()
 

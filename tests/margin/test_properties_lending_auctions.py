@@ -275,4 +275,5 @@ def test_a_shipped_steward_may_always_leave_a_parameter_as_it_is_but_never_disab
     limit = aave_risk_steward.MANUAL_STEWARD[name]
     assert aave_risk_steward.is_allowed(current, current, 3 * DAY_S, limit)
     assert not aave_risk_steward.is_allowed(current, current, 3 * DAY_S - 1, limit)
-    assert not aave_risk_steward.is_allowed(1, 0, 3 * DAY_S, limit)
+    assert aave_risk_steward.is_allowed(1, 0, 3 * DAY_S, limit) == limit.zero
+    assert limit.zero == (name in ("base_rate", "slope_1", "slope_2", "kink"))

@@ -37,8 +37,9 @@ def conform(
             say(f"... and {len(result.failed) - SHOWN_FAILURES} more; --json lists them all")
         say(f"{document['passed']} of {document['total']} cases passed")
     if not result.conforms:
-        raise CheckFailedError(f"{len(result.failed)} cases failed, {len(result.unanswered)} are of families "
-                               "without a rule here")
+        failed, strange = len(result.failed), len(result.unanswered)
+        raise CheckFailedError(f"{failed} case{'' if failed == 1 else 's'} failed, {strange} "
+                               f"{'is' if strange == 1 else 'are'} of families without a rule here")
 
 
 def _verdict(family: str, count: dict[str, int], unsupported: list[str]) -> str:

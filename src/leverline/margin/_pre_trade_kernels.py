@@ -164,17 +164,17 @@ def initial_margin(terms: MarketTerms, quantity: float, base: float, cost: float
         interest = open_interest * terms.contract_size * (1.0 if terms.inverse else terms.mark)
         if upper != 0.0 and interest > lower:
             rate += cut((1.0 - rate) * min(1.0, (interest - lower) / (upper - lower)), unit)
-        return rate * size
+        return float(rate * size)
     if terms.kind == SIZE_LINEAR:
-        return (c[0] + c[1] * abs(base)) * size + c[2]
+        return float((c[0] + c[1] * abs(base)) * size + c[2])
     if terms.kind == SIZE_ROOT:
         return root_rate(c[0], c[1], c[2], c[3], abs(base)) * size
     if terms.kind == ENTRY:
-        return max(abs(cost) * c[0], c[1]) + abs(cost) * c[2]
+        return float(max(abs(cost) * c[0], c[1]) + abs(cost) * c[2])
     if terms.kind == COIN_STEPS:
         steps = max(0.0, np.ceil((abs(cost) / terms.mark - c[1]) / c[2]))
-        return (c[0] + steps * c[3]) * size
-    return terms.initial_rates[tier_of(terms, driver_of(terms, quantity, base))] * size
+        return float((c[0] + steps * c[3]) * size)
+    return float(terms.initial_rates[tier_of(terms, driver_of(terms, quantity, base))] * size)
 
 
 @njit
@@ -275,7 +275,7 @@ def is_whole(terms: MarketTerms, order: float) -> bool:
     if not terms.lot_known:
         return True
     count = abs(order) / terms.lot
-    return abs(count - np.round(count)) <= LOT_SLACK + ROUNDING * count
+    return bool(abs(count - np.round(count)) <= LOT_SLACK + ROUNDING * count)
 
 
 @njit

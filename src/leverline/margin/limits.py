@@ -15,6 +15,9 @@ from leverline.model.quantities import UNITS_PER_ONE
 
 _ROUNDED = 2.0 / UNITS_PER_ONE
 """How far two deductions, each rounded to a ledger unit, may stand from continuity; settlement currency."""
+_INCLUSIVE = 1e-12
+"""A book's tier holds its own cap: brackets, which hold their floor, start this share above it. A whole size that
+floats miss by their rounding stays in the tier as well."""
 
 
 def rules_of_book(book: LimitBook, name: str = "limits") -> VenueRules:
@@ -51,11 +54,12 @@ def bracket_curve(tiers: Sequence[Tier]) -> BracketCurve:
 
     A book rounds deductions down to its ledger unit, so that two neighbouring lines cross a hair beside the floor
     between them. The bracket starts where they cross: the requirement is then the book's own line everywhere and does
-    not jump. Tiers that differ by less than that hair keep their floors.
+    not jump. Tiers that differ by less than that hair keep their floors. A notional of exactly a tier's cap is in that
+    tier, as the book says and a venue that enforces it has it, where the deductions meet at the floor exactly.
     """
     floors = [0.0, *(_crossing(lower, upper) for lower, upper in pairwise(tiers))]
     if any(upper <= lower for lower, upper in pairwise(floors)):
-        floors = [tier.notional_floor / UNITS_PER_ONE for tier in tiers]
+        floors = [0.0, *(tier.notional_floor / UNITS_PER_ONE * (1.0 + _INCLUSIVE) for tier in tiers[1:])]
     return BracketCurve(
         floors=tuple(floors), initial_rates=tuple(t.initial_margin_rate for t in tiers),
         maintenance_rates=tuple(t.maintenance_margin_rate for t in tiers),
@@ -97,8 +101,9 @@ def _crossing(lower: Tier, upper: Tier) -> float:
     steeper = upper.maintenance_margin_rate - lower.maintenance_margin_rate
     apart = (upper.maintenance_deduction - lower.maintenance_deduction) / UNITS_PER_ONE
     if steeper <= 0.0 or abs(floor * steeper - apart) > _ROUNDED:
-        return floor
-    return apart / steeper
+        return floor * (1.0 + _INCLUSIVE)
+    crossing = apart / steeper
+    return floor * (1.0 + _INCLUSIVE) if abs(crossing - floor) <= _INCLUSIVE * floor else crossing
 
 
 def _amount(units: int | None) -> float | None:

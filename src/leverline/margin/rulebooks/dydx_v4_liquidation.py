@@ -71,10 +71,17 @@ def fillable_price(account: Account, market: str, bankruptcy_adjustment_ppm: int
     """
     held = _open_position(account, market)
     own, total = position_risk(held), account.risk()
-    require(total.maintenance > 0, "a fillable price needs a maintenance requirement above 0")
-    rating = (1 - Fraction(total.net_collateral, total.maintenance)) * Fraction(bankruptcy_adjustment_ppm, PPM)
-    spread = min(max(rating, Fraction(0)), Fraction(1)) * own.maintenance * Fraction(spread_to_maintenance_ppm, PPM)
-    return (own.net_collateral - spread) / held.base_quantums
+    return fillable_from(own.net_collateral, held.base_quantums, own.maintenance, total.net_collateral,
+                         total.maintenance, bankruptcy_adjustment_ppm, spread_to_maintenance_ppm)
+
+
+def fillable_from(notional: int, size: int, own_maintenance: int, net_collateral: int, maintenance: int,
+                  bankruptcy_adjustment_ppm: int, spread_to_maintenance_ppm: int) -> Fraction:
+    """The same from figures: signed ``notional`` and ``size`` of the position, the account's collateral and need."""
+    require(maintenance > 0, "a fillable price needs a maintenance requirement above 0")
+    rating = (1 - Fraction(net_collateral, maintenance)) * Fraction(bankruptcy_adjustment_ppm, PPM)
+    spread = min(max(rating, Fraction(0)), Fraction(1)) * own_maintenance * Fraction(spread_to_maintenance_ppm, PPM)
+    return (notional - spread) / size
 
 
 def price_in_subticks(price: Fraction, *, liquidating_long: bool, subticks_per_tick: int,

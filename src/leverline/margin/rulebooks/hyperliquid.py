@@ -72,6 +72,17 @@ def backstopped(equity: Fraction, maintenance: Fraction) -> bool:
     return equity < maintenance * _BACKSTOP
 
 
+def deleveraging_index(mark_value: Fraction, entry_value: Fraction, account_value: Fraction, *, is_long: bool,
+                       ) -> Fraction:
+    """Who is deleveraged first: mark over entry times notional over account value, highest first.
+
+    Values are in USDC, all above 0. The page does not say how a short inverts the ratio; here entry
+    over mark, so that winners come first on both sides.
+    """
+    ratio = mark_value / entry_value if is_long else entry_value / mark_value
+    return ratio * mark_value / account_value
+
+
 def borrowable(balance: Fraction, price: Fraction, ltv: Fraction) -> Fraction:
     """USDC that a token balance lets an account in portfolio margin borrow."""
     return balance * price * ltv
@@ -95,6 +106,7 @@ RULEBOOK = RulebookDescription(
         "liquidation price": "(entry - side * margin / size) / (1 - side * rate)",
         "sizing": "a market order for all; above 100,000 USDC a fifth first, the rest after 30 s",
         "backstop": "below 2/3 of maintenance the liquidator vault takes position and margin",
+        "deleveraging": "mark / entry x notional / account value, highest first, at the previous mark",
         "portfolio margin": "borrowable = balance * price * LTV; threshold (1 + LTV) / 2",
     },
     rounding="exact rationals: the venue's own rounding is not published",
@@ -106,5 +118,5 @@ RULEBOOK = RulebookDescription(
         Preset("SOL", {"tier_floors_usdc": [0, 70_000_000], "max_leverage": [20, 10]}, "2026", _TIERS_READ),
     ),
     cautions=("A backstopped account loses the maintenance margin it still had.",
-              "Deleveraging is left out: the published score does not explain the queue observed on 2025-10-10."),
+              "The published deleveraging score does not explain the queue observed on 2025-10-10."),
 )
