@@ -43,9 +43,10 @@ COMMANDS = {  # file name -> commands run in order; what the last prints is kept
 }
 
 EXPECTED_CODES = (0, 3, 4)  # done, an account below maintenance, or refused for want of data, as pages show
-PARTS = ("Leverage limits", "Walk-forward coverage", "Breaches per window", "Days on which", "Only markets", "data: ")
+PARTS = ("Leverage limits", "Caps and fees", "Walk-forward coverage", "Breaches per window", "Days on which", "Only markets", "data: ")
 TABLES = {  # file name -> the record it is cut from, and how the table's title begins
     "demo-limits": ("demo", "Leverage limits"),
+    "demo-line": ("demo", "Caps and fees"),
     "demo-pooled": ("demo", "Breaches per window"),
     "demo-days": ("demo", "Days on which"),
     "backtest-results": ("backtest", "Walk-forward coverage"),

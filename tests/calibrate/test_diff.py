@@ -45,7 +45,9 @@ def test_equal_limits_differ_in_nothing_even_if_calibrated_later() -> None:
     ("open_interest_cap", None, 10, "tightens"), ("price_band", 0.05, 0.1, "loosens"),
     ("price_band", None, 0.1, "tightens"), ("liquidation_fee_rate", 0.01, 0.02, "tightens"),
     ("liquidation_fee_rate", None, 0.02, "neither"), ("binding_side", "short", "long", "neither"),
-    ("fees", {"taker": 0.0005}, {"taker": 0.0004}, "neither"),
+    ("fees", {"taker": 0.0005}, {"taker": 0.0004}, "neither"), ("owner_share_cap", None, 0.2, "tightens"),
+    ("open_interest_growth_cap", 0.5, 0.25, "tightens"), ("profit_collateral_cap", 10, 20, "loosens"),
+    ("account_classes", {"retail": 5.0}, {"retail": 2.0}, "tightens"),
 ])
 def test_a_change_says_which_way_it_goes(field: str, old: Any, new: Any, effect: str) -> None:
     """A cap raised and listed as a tightening would be waved through by those who guard the venue."""

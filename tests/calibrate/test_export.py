@@ -15,10 +15,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leverline.calibrate.export import CSV_COLUMNS, OPEN_CAP, from_ccxt, to_binance_brackets, to_ccxt, to_csv
+from leverline.calibrate.export import (
+    CSV_COLUMNS,
+    OPEN_CAP,
+    from_ccxt,
+    to_binance_brackets,
+    to_ccxt,
+    to_csv,
+    to_steward_update,
+)
 from leverline.calibrate.tiers import fit_tiers
 from leverline.ground.errors import MalformedInputError
 from leverline.model.appetite import Rounding
+from leverline.model.collateral import AssetLimits
 from leverline.model.limitbook import InstrumentLimits, LimitBook, Tier
 from leverline.model.provenance import Provenance
 from leverline.model.quantities import UNITS_PER_ONE
@@ -31,6 +40,15 @@ def fitted(rate: float, growth: float) -> tuple[Tier, ...]:
     return fit_tiers(notional, maintenance, 1.3 * maintenance, n_tiers=6,
                      rounding=Rounding(minimum_maintenance_rate=0.0, maintenance_step=0.001, max_leverage=100, tiers=6),
                      minimum_buffer=0.1)
+
+
+def test_a_steward_update_is_in_basis_points_and_never_looser_than_the_book() -> None:
+    """A steward would submit a threshold above the calibrated one, or a cap a million times too high."""
+    limits = AssetLimits(ltv=0.65, liquidation_threshold=0.72345, liquidation_bonus=0.05551,
+                         supply_cap=12_000_000 * UNITS_PER_ONE + 1)
+    (update,) = to_steward_update(book(collateral={"ETH": limits}))
+    assert update == {"asset": "ETH", "currency": book().settlement, "ltv": 6500, "liquidation_threshold": 7234,
+                      "liquidation_bonus": 556, "supply_cap": 12_000_000}
 
 
 def test_ccxt_tiers_have_exactly_its_fields_and_amounts_in_currency() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leverline.calibrate import book as book_module
+from leverline.calibrate import whole_line
 from leverline.model import LimitBook
 from tests.calibrate.markets import Market, write_csv
 from tests.calibrate.test_book import TOML
@@ -35,11 +35,42 @@ def test_json_is_one_document_and_nothing_else(run: Run, closes_csv: Path) -> No
     assert ran.code == 0
     assert ran.err == ""
     document = ran.document
-    assert set(document) == {"out", "id", "as_of", "settlement", "instruments", "skipped", "warnings", "backtest"}
+    assert set(document) == {"out", "id", "as_of", "settlement", "instruments", "collateral", "venue", "skipped",
+                             "warnings", "backtest"}
     assert document["id"] == LimitBook.read(Path("limits.json")).id
     assert document["instruments"]["A"]["position_cap"] is None
     assert document["backtest"]["results"]
     assert any("no volume" in w for w in document["warnings"])
+
+
+def test_the_whole_line_is_printed_and_on_the_page(run: Run, bars_csv: Path) -> None:
+    """A venue would have to open the document to learn that its fund and its caps were set."""
+    ran = run("calibrate", bars_csv, "--out", "limits.json", "--report", "report.html", "--no-backtest")
+    assert ran.code == 0
+    for said in ("Caps and fees", "Collateral", "insurance fund: ", "cash at hand: ", "offsets: ", "margins times "):
+        assert said in ran.out
+    page = Path("report.html").read_text()
+    for anchor in ("caps", "collateral", "fees", "offsets", "fund", "feedback", "pace"):
+        assert f'<section id="{anchor}"' in page
+
+
+def test_assets_accounts_and_fund_are_taken_and_refused_by_name(run: Run, bars_csv: Path) -> None:
+    """What a venue knows of itself would be ignored, or a misspelt file would fall back to the adverse case."""
+    Path("assets.csv").write_text("asset,market_value\nBTCUSDT,1000\n")
+    Path("accounts.csv").write_text("account,symbol,quantity,entry_price,asset,amount\na,BTCUSDT,1,100,,\na,,,,USD,90\n")
+    ran = run("calibrate", bars_csv, "--out", "limits.json", "--no-backtest", "--assets", "assets.csv", "--accounts",
+              "accounts.csv", "--fund", "1000")
+    assert ran.code == 0
+    book = LimitBook.read(Path("limits.json"))
+    assert [file.name for file in book.provenance.data][-2:] == ["assets.csv", "accounts.csv"]
+    assert "actual accounts" in book.explanations["/venue/insurance_fund_target"].binding
+    assert (book.instruments["BTCUSDT"].open_interest_cap or 0) <= 1000 * 10**6
+    Path("assets.csv").write_text("asset,peg\nNOPE,BTCUSDT\n")
+    refused = run("calibrate", bars_csv, "--out", "x.json", "--no-backtest", "--assets", "assets.csv")
+    assert refused.code == 2
+    assert "NOPE" in one_line(refused)
+    assert run("calibrate", bars_csv, "--out", "x.json", "--fund", "-1").code == 2
+    assert not Path("x.json").exists()
 
 
 def test_options_choose_what_is_calibrated(run: Run, bars_csv: Path) -> None:
@@ -163,7 +194,7 @@ def test_an_interruption_is_told_in_one_line(run: Run, bars_csv: Path, monkeypat
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(book_module, "calibrate_book", interrupted)
+    monkeypatch.setattr(whole_line, "calibrate_line", interrupted)
     ran = run("calibrate", bars_csv, "--out", "limits.json")
     assert ran.code == 130
     assert one_line(ran) == "leverline: interrupted; nothing was half-written"

@@ -26,7 +26,7 @@ from leverline.market.series_rules import RULES as SERIES_RULES
 from leverline.market.sources import bracket_files, depth_bands, level2, level3, series_files, trade_files
 from leverline.market.suspicion import RULES
 from leverline.market.trade_rules import RULES as TRADE_RULES
-from leverline.model import InstrumentLimits, LimitBook, Provenance, RiskAppetite, Tier
+from leverline.model import AssetLimits, InstrumentLimits, LimitBook, Provenance, RiskAppetite, Tier, VenueLimits
 from leverline.model.appetite import PROFILES, Confidence
 from tests.docs.tables import DOCS, names, page, rows, section
 
@@ -76,6 +76,8 @@ def test_the_limit_book_page_lists_every_key() -> None:
         *top[: top.index("collateral")], "collateral", "venue", "explanations", "overrides", "challenges", "provenance"]
     assert set(names(section(text, "Instrument"))) == set(InstrumentLimits.model_fields)
     assert names(section(text, "Tier")) == list(Tier.model_fields)
+    assert names(section(text, "Asset")) == list(AssetLimits.model_fields)
+    assert names(section(text, "Venue")) == list(VenueLimits.model_fields)
     assert names(section(text, "Provenance")) == list(Provenance.model_fields)
 
 

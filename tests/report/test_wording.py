@@ -56,6 +56,6 @@ def test_every_assumption_of_a_profile_is_told(name: str) -> None:
     appetite = RiskAppetite.profile(name)
     told = wording.appetite_words(appetite)
     parts = appetite.model_dump(exclude={"name", "why", "settlement"})
-    n_assumptions = sum(len(part) for part in parts.values()) - 1  # level and unit of the confidence are one row
+    n_assumptions = sum(len(part or ()) for part in parts.values()) - 1  # level and unit of the confidence are one row
     assert len(told) == n_assumptions
     assert all(value and value != "None" for _, value, _ in told)

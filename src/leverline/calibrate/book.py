@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from leverline.calibrate.beside_bars import BesideBars, MarketNow, basis_of, depth_of
 from leverline.calibrate.cold_start import EarlyVolatility
 from leverline.calibrate.explaining import explain_instrument, tier_ends
+from leverline.calibrate.funding import FundingTerms, explain_funding, funding_terms, has_funding, reserved
 from leverline.calibrate.implied_volatility import ImpliedUse, implied_use
 from leverline.calibrate.margin_period import SCALINGS, LossCurves, check_scale, horizons_s, loss_curves
 from leverline.calibrate.requirement import (
@@ -46,12 +48,30 @@ from leverline.model import Explanation, InstrumentLimits, LimitBook, Payoff, Ri
 from leverline.model.appetite import SECONDS_PER_DAY
 from leverline.model.limitbook import Basis, pointer
 
+if TYPE_CHECKING:  # the rest of the line is drawn from what this module makes
+    from leverline.calibrate.whole_line import WholeLine
+
 STALE_BARS = 3
 """A market whose newest bar is older than this many bars (and a day) at the as-of time is not quoted any more."""
 SMALLEST_CAP = 1.0
 """Settlement currency: a market in which no larger position could be closed is dust, and no limit is set for it."""
 LOOKBACK_DAYS = 365
 """Days over which volume and volatility are stressed: long enough for a bad month, short enough for today's market."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarginLoading:
+    """What stands on top of the loss model's margins.
+
+    ``confidence_factor`` multiplies loss quantiles, as realised coverage asks for; with ``reserve_funding`` maintenance
+    of perpetuals holds what can fall due inside the margin period, under the clamp of the appetite's ``[fees]``.
+    """
+
+    confidence_factor: float = 1.0
+    reserve_funding: bool = False
+
+
+BARE = MarginLoading()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +86,7 @@ class MarketCalibration:
     limits: InstrumentLimits
     implied: ImpliedUse | None
     own_weight: float | None  # share of its own tail where the market is too young for the model
+    funding: FundingTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +100,7 @@ class Calibration(ShownAsTables):
     curves: LossCurves
     sigma_per_day: FloatArray  # (n_bars, n_listings), forecast known at each bar's close
     as_of_ns: int
+    line: WholeLine | None = None  # all that the book holds beyond margins
 
     def display_tables(self) -> tuple[DisplayTable, ...]:
         """The limits, and what was left out."""
@@ -89,9 +111,11 @@ class Calibration(ShownAsTables):
 def calibrate_book(
     bars: Bars, appetite: RiskAppetite, *, as_of_ns: int | None = None, scale: str | None = None,
     method: str = DEFAULT_MODEL, beside: BesideBars | None = None,
-    cold_start: bool = True,
+    cold_start: bool = True, loading: MarginLoading = BARE,
 ) -> Calibration:
-    """Calibrate every market of ``bars`` that has enough history, as of a time.
+    """Calibrate the margins of every market of ``bars`` that has enough history, as of a time.
+
+    :func:`leverline.calibrate.whole_line.calibrate_line` calibrates all the rest of a book as well.
 
     ``as_of_ns`` defaults to the close of the newest bar; only bars whose close is known by then are used. ``beside``
     is what else is known of the markets: books, depth bands, mark prices, an implied-volatility index. With
@@ -108,7 +132,8 @@ def calibrate_book(
     beside = given.until(as_of)
     known = bars.until(as_of)
     panel = Panel.of(known)
-    measured = _measure(panel, appetite, model, scale, beside, cold_start=cold_start)
+    measured = _measure(panel, appetite, model, scale, beside, cold_start=cold_start,
+                        factor=loading.confidence_factor)
     markets: list[MarketCalibration] = []
     skipped: list[tuple[str, str]] = []
     explanations: dict[str, Explanation] = {}
@@ -116,16 +141,19 @@ def calibrate_book(
         reason = _unusable(panel, measured, column, as_of)
         if reason is None:
             try:
-                market = _calibrate_market(symbol, column, panel, measured, appetite, model, beside, as_of)
+                market = _calibrate_market(symbol, column, panel, measured, appetite, model, beside, as_of, loading)
             except InsufficientDataError as error:
                 reason = str(error)
             else:
                 markets.append(market)
                 ends = tier_ends(market.limits, market.requirement)
+                root = pointer("instruments", symbol)
                 explanations |= explain_instrument(
-                    pointer("instruments", symbol), market.limits, market.requirement, market.cap,
+                    root, market.limits, market.requirement, market.cap,
                     sensitivities(market.measures, appetite, ends), cap_sensitivities(market.measures, appetite),
                     appetite)
+                if market.funding is not None:
+                    explanations |= explain_funding(root, market.funding, market.measures, market.requirement, appetite)
         if reason is not None:
             skipped.append((symbol, reason))
     if not markets:
@@ -155,7 +183,8 @@ class _Measured:
 
 
 def _measure(
-    panel: Panel, appetite: RiskAppetite, model: LossModel, scale: str | None, beside: BesideBars, *, cold_start: bool
+    panel: Panel, appetite: RiskAppetite, model: LossModel, scale: str | None, beside: BesideBars, *, cold_start: bool,
+    factor: float,
 ) -> _Measured:
     """Loss curves, reaction losses, stressed volatility and volume of every listing."""
     period, quantile = appetite.margin_period, appetite.margin_period.stressed_volume_quantile
@@ -172,9 +201,9 @@ def _measure(
     horizons = horizons_s(period.detection_s + period.oracle_delay_s, longest, panel, scale)
     implied = {column: implied_use(panel, sigma, column, beside.implied[symbol])
                for symbol, column in panel.newest.items() if symbol in beside.implied}
-    forward = np.ones(len(panel.symbols))
+    forward = np.full(len(panel.symbols), factor)
     for at, use in implied.items():
-        forward[at] = use.factor**model.filtering
+        forward[at] *= use.factor**model.filtering
     curves = loss_curves(panel, horizons, appetite, model, scale, cold_start=cold_start)
     halved = loss_curves(panel, horizons, appetite, model, scale, exceedance_factor=0.5, cold_start=cold_start)
     reaction = _reaction_losses(panel, appetite, model, scale, cold_start=cold_start)
@@ -219,9 +248,9 @@ def _unusable(panel: Panel, measured: _Measured, column: int, as_of: int) -> str
 
 def _calibrate_market(
     symbol: str, column: int, panel: Panel, measured: _Measured, appetite: RiskAppetite, model: LossModel,
-    beside: BesideBars, as_of: int,
+    beside: BesideBars, as_of: int, loading: MarginLoading,
 ) -> MarketCalibration:
-    """Requirement, tiers and caps of one market."""
+    """Requirement, tiers and position cap of one market."""
     losses = measured.curves.of(column)
     now = MarketNow(
         symbol=symbol, column=column, as_of_ns=as_of, loss_rate=float(losses.quantile[0].max()),
@@ -237,6 +266,10 @@ def _calibrate_market(
         raise InsufficientDataError(f"too little is traded: the position cap would be {cap.notional:.2g}")
     grid = size_grid(cap)
     needs = requirement(measures, appetite, grid)
+    funding = None
+    if loading.reserve_funding and appetite.fees is not None and has_funding(symbol):
+        funding = funding_terms(needs, appetite.fees)
+        needs = reserved(needs, funding)
     tiers = fit_tiers(grid, needs.maintenance_rate * grid, needs.initial_rate * grid,
                       n_tiers=appetite.rounding.tiers, rounding=appetite.rounding,
                       minimum_buffer=appetite.initial.minimum_buffer)
@@ -246,10 +279,11 @@ def _calibrate_market(
     limits = InstrumentLimits(
         kind=instrument.kind if instrument else None, payoff=instrument.payoff if instrument else Payoff.LINEAR,
         tiers=tiers, binding_side="long" if needs.binding_side_at(grid[0]) == "long" else "short",
-        position_cap=tiers[-1].notional_cap, fees={"taker": appetite.costs.taker_fee_rate})
+        position_cap=tiers[-1].notional_cap, fees={"taker": appetite.costs.taker_fee_rate},
+        funding=None if funding is None else funding.limits())
     weight = float(measured.curves.own_weight[column])
     return MarketCalibration(symbol, column, measures, needs, cap, limits, measured.implied.get(column),
-                             weight if np.isfinite(weight) else None)
+                             weight if np.isfinite(weight) else None, funding)
 
 
 def _instant(ns: int) -> datetime:

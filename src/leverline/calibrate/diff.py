@@ -32,13 +32,17 @@ REFERENCE_NOTIONALS = tuple(10**power for power in range(3, 9))
 """Position sizes at which requirement curves are shown, settlement currency."""
 
 _TIGHTER_UP = frozenset({"initial_margin_rate", "maintenance_margin_rate", "liquidation_fee_rate",
-                         "insurance_fund_target"})  # fmt: skip
-_TIGHTER_DOWN = frozenset({"max_leverage", "maintenance_deduction", "notional_floor", "ltv", "liquidation_threshold"})
-_CAPS = frozenset({"notional_cap", "position_cap", "open_interest_cap", "supply_cap", "borrow_cap", "price_band"})
+                         "insurance_fund_target", "target", "haircut", "liquidation_bonus", "protocol_fee_rate",
+                         "withdrawals", "settlement", "confidence_adjustment"})  # fmt: skip
+_TIGHTER_DOWN = frozenset({"max_leverage", "maintenance_deduction", "notional_floor", "ltv", "liquidation_threshold",
+                           "harmful_above_ltv", "value_floor", "credit"})  # fmt: skip
+_CAPS = frozenset({"notional_cap", "position_cap", "open_interest_cap", "supply_cap", "borrow_cap", "price_band",
+                   "owner_share_cap", "open_interest_growth_cap", "profit_collateral_cap", "debt_ceiling"})  # fmt: skip
 """Tighter when lower; unset means no bound, which is the loosest."""
 
 _AMOUNTS = frozenset({"notional_floor", "notional_cap", "maintenance_deduction", "position_cap", "open_interest_cap",
-                      "supply_cap", "borrow_cap", "insurance_fund_target"})  # fmt: skip
+                      "supply_cap", "borrow_cap", "insurance_fund_target", "target", "value_floor", "debt_ceiling",
+                      "profit_collateral_cap", "withdrawals", "settlement"})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +187,8 @@ def _leaves(old: Any, new: Any, path: tuple[str | int, ...] = ()) -> Iterator[tu
 
 
 def _change(path: tuple[str | int, ...], symbol: str | None, old: Any, new: Any) -> Change:
-    field = next(str(part) for part in reversed(path) if isinstance(part, str))
+    field = "max_leverage" if "account_classes" in path else next(
+        str(part) for part in reversed(path) if isinstance(part, str))
     a, b = _as_number(field, old), _as_number(field, new)
     absolute: float | str | None = None
     relative = None

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from leverline.calibrate.collateral_steps import STEERED, grains, value_at
 from leverline.calibrate.rounding import exact, initial_rate
 from leverline.calibrate.schedule import continuous_deductions
 from leverline.ground.errors import refuse
@@ -123,6 +124,20 @@ def to_csv(book: LimitBook) -> str:
                 tier.initial_margin_rate, tier.maintenance_margin_rate, _decimal(tier.maintenance_deduction),
                 limits.binding_side or ""))
     return out.getvalue()
+
+
+def to_steward_update(book: LimitBook) -> list[dict[str, Any]]:
+    """Collateral as a risk steward's update: rates in basis points, caps in whole units of the settlement currency.
+
+    One document an asset, with the names of the stewards' tables; what the book leaves unset is left out, and is then
+    not touched. All is rounded against the account. A protocol that caps in tokens divides by its own price.
+    """
+    documents: list[dict[str, Any]] = []
+    for asset, limits in book.collateral.items():
+        found = {steered.steward_name: grains(value, steered, towards="tight") for steered in STEERED
+                 if (value := value_at(limits, steered.path)) is not None}
+        documents.append({"asset": asset, "currency": book.settlement, **found})
+    return documents
 
 
 def _amount(amount: int) -> int | float:

@@ -24,9 +24,9 @@ def demo(
         from leverline.ground.errors import UsageError
 
         raise UsageError(f"--out {out} is a file", remedy="name a folder")
-    from leverline.calibrate.book import calibrate_book
+    from leverline.calibrate.whole_line import calibrate_line
     from leverline.cli.backtest import print_crash_days, print_pooled, print_results
-    from leverline.cli.calibrate import print_limits, summary
+    from leverline.cli.calibrate import print_limits, print_line, summary
     from leverline.evidence.proving import prove_book, rival_methods
     from leverline.market.sources.datasets import DEMO, load
     from leverline.measure.loss_models import DEFAULT_MODEL
@@ -34,7 +34,7 @@ def demo(
     from leverline.report.build import write_report
 
     bars, appetite = load(DEMO), RiskAppetite.profile("ccp")
-    made = calibrate_book(bars, appetite, as_of_ns=options.parse_as_of(AS_OF, "as of"))
+    made = calibrate_line(bars, appetite, as_of_ns=options.parse_as_of(AS_OF, "as of"))
     start_ns = options.parse_as_of(BACKTEST_FROM, "start")
     tested = prove_book(made, bars, appetite, method=DEFAULT_MODEL, start_ns=start_ns)
     limits, report = out / "limits.json", out / "report.html"
@@ -44,6 +44,7 @@ def demo(
         emit_json(summary(made, tested, limits))
     else:
         print_limits(made)
+        print_line(made)
         print_results(tested)
         print_pooled(tested)
         print_crash_days(tested)

@@ -12,6 +12,7 @@ from leverline.ground.errors import UsageError
 
 if TYPE_CHECKING:
     from leverline.calibrate.beside_bars import BesideBars
+    from leverline.calibrate.line_inputs import LineInputs
     from leverline.margin.rules import VenueRules
     from leverline.market.bars import Bars
     from leverline.market.symbols import SymbolNaming
@@ -193,3 +194,17 @@ def load_beside(
     index = read_series(implied, "implied-volatility", strict=strict, naming=naming) if implied else ()
     return BesideBars({b.symbol: b for b in snapshots}, {b.symbol: b for b in bands}, {s.symbol: s for s in index},
                       read_bars(marks, strict=strict, naming=naming) if marks else None)
+
+
+def load_known(assets: Path | None, accounts: Path | None, fund: float | None) -> LineInputs:
+    """What the user knows beside market data; files of assets and accounts, the fund in settlement currency."""
+    from leverline.calibrate.collateral import NO_INPUTS
+    from leverline.calibrate.line_inputs import LineInputs, read_assets
+    from leverline.margin.reading_accounts import read_accounts
+
+    if fund is not None and not 0.0 <= fund < float("inf"):
+        raise UsageError(f"--fund {fund:g} is no amount", remedy="give what the fund holds, zero if nothing")
+    held = None if accounts is None else read_accounts(accounts)
+    pledged, value, file = (NO_INPUTS, {}, None) if assets is None else read_assets(assets)
+    files = tuple(each for each in (file, None if held is None else held.file) if each is not None)
+    return LineInputs(collateral=pledged, market_value=value, accounts=held, fund=fund, files=files)

@@ -37,6 +37,7 @@ from leverline.report.content import (
     VolatilityPath,
 )
 from leverline.report.html import write_report as write_page
+from leverline.report.line.build import line_content
 
 CLUSTERED = 0.01
 """Christoffersen's p-value below which the page says that breaches cluster."""
@@ -72,6 +73,7 @@ def content_of(
         + (f" and {len(made.markets) - 4} more" if len(made.markets) > 4 else ""),
         book=made.book, appetite=appetite,
         markets=tuple(_market(made, market, bars, appetite, tested) for market in made.markets),
+        line=line_content(made.line, appetite),
         backtest=None if tested is None else _backtest(tested, methods),
         findings=bars.findings, notes=made.book.provenance.warnings)
 
@@ -96,8 +98,10 @@ def requirement_curve(market: MarketCalibration, fixed_period_s: float = 0.0) ->
     needs = market.requirement
     shape = np.ones_like(needs.notional)
     measured = needs.loss + needs.slippage + needs.basis + needs.fee
+    funding = np.broadcast_to(needs.funding, shape.shape)
     beside_loss = (("slippage", needs.slippage), ("basis between mark and fill", needs.basis * shape),
-                   ("taker fee", needs.fee * shape), ("up to the lowest rate", needs.maintenance_rate - measured))
+                   ("taker fee", needs.fee * shape), ("funding", funding),
+                   ("up to the lowest rate", needs.maintenance_rate - funding - measured))
     parts = (("loss quantile", needs.loss), *((name, part) for name, part in beside_loss if part.any()))
     return RequirementCurve(needs.notional, needs.initial_rate, needs.maintenance_rate, parts, needs.margin_period_s,
                             fixed_period_s)

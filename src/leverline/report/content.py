@@ -18,6 +18,7 @@ from leverline.ground.arrays import BoolArray, FloatArray, IntArray
 from leverline.market.bars import Finding
 from leverline.model import LimitBook, RiskAppetite
 from leverline.report.beside.content import ImpliedPath, LiquidationCost, MarkGap, YoungListing
+from leverline.report.line.content import LineContent
 
 Side = Literal["long", "short"]
 Layer = Literal["model", "book"]
@@ -282,3 +283,4 @@ class ReportContent:
     findings: tuple[Finding, ...] = ()
     survivorship: str = ""  # said on the page when there is no backtest to say it
     notes: tuple[str, ...] = field(default=())  # sentences for the reader, such as the scaling method that was named
+    line: LineContent = field(default_factory=LineContent)

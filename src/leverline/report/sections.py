@@ -9,6 +9,7 @@ from leverline.report import captions, figures, tables, wording
 from leverline.report.beside.sections import basis, cold_start, implied, liquidity
 from leverline.report.content import CrashDay, Layer, MarketContent, ReportContent, Standing
 from leverline.report.gallery import Gallery, Section, pairs, section_of
+from leverline.report.line.sections import caps, collateral, feedback, fees, fund, offsets, pace
 from leverline.report.markup import Content, Markup, join, missing, shown, tag
 
 
@@ -214,6 +215,6 @@ def _survivorship_note(said: str) -> Markup | None:
 
 
 ORDER: tuple[Callable[[ReportContent, Gallery], Section | None], ...] = (
-    headline, tiers, requirement, liquidity, basis, tails, implied, cold_start, coverage, cost, crashes, quality,
-    survivorship, provenance,
+    headline, tiers, requirement, liquidity, basis, tails, implied, cold_start, caps, collateral, fees, offsets, fund,
+    feedback, pace, coverage, cost, crashes, quality, survivorship, provenance,
 )

@@ -22,18 +22,35 @@ from leverline.report.content import (
 from leverline.report.figures.comparison import crashes, methods
 from leverline.report.figures.drawing import POINTS
 from leverline.report.figures.limits import margin_period, requirement, requirement_parts
+from leverline.report.figures.line import (
+    MOST_LOSERS,
+    MOST_ROWS,
+    cap_bounds,
+    collateral,
+    factor,
+    fund,
+    offsets,
+    taker_fees,
+)
 from leverline.report.figures.liquidity import liquidation_cost
 from leverline.report.figures.results import book_change, breach_rates, ladders
 from leverline.report.figures.series import BREACH_SYMBOL, coverage, largest_rise, margins
 from leverline.report.figures.tails import implied, tail, volatility
+from leverline.report.line.content import FactorPath, FeeCurve, FundPicture, MarketBounds
 
 __all__ = [
     "BREACH_SYMBOL",
+    "MOST_LOSERS",
+    "MOST_ROWS",
     "POINTS",
     "book_change",
     "breach_rates",
+    "cap_bounds",
+    "collateral",
     "coverage",
     "crashes",
+    "factor",
+    "fund",
     "implied",
     "ladders",
     "largest_rise",
@@ -41,10 +58,12 @@ __all__ = [
     "margin_period",
     "margins",
     "methods",
+    "offsets",
     "requirement",
     "requirement_parts",
     "show",
     "tail",
+    "taker_fees",
     "volatility",
 ]
 
@@ -63,6 +82,14 @@ def show(thing: object) -> go.Figure:
             return liquidation_cost(cost)
         case (MarginSeries() as series,):
             return coverage(series)
+        case (FeeCurve() as fee,):
+            return taker_fees(fee)
+        case (FundPicture() as picture,):
+            return fund(picture)
+        case (FactorPath() as steps,):
+            return factor(steps)
+        case (MarketBounds(), *_):
+            return cap_bounds(many)
         case (TailFit(), *_):
             return tail(many)
         case (MethodPoint(), *_):
