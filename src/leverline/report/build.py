@@ -75,7 +75,7 @@ def content_of(
         markets=tuple(_market(made, market, bars, appetite, tested) for market in made.markets),
         line=line_content(made.line, appetite),
         backtest=None if tested is None else _backtest(tested, methods),
-        findings=bars.findings, notes=made.book.provenance.warnings)
+        findings=bars.findings)
 
 
 def _market(

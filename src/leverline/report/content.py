@@ -282,5 +282,5 @@ class ReportContent:
     backtest: BacktestContent | None = None
     findings: tuple[Finding, ...] = ()
     survivorship: str = ""  # said on the page when there is no backtest to say it
-    notes: tuple[str, ...] = field(default=())  # sentences for the reader, such as the scaling method that was named
+    notes: tuple[str, ...] = field(default=())  # sentences for the reader beside the warnings that the book carries
     line: LineContent = field(default_factory=LineContent)
