@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from leverline.evidence.bench import help_bench, million_accounts, rows, run, walk_forward_bench
+from leverline.evidence.bench import help_bench, liquidation_bench, million_accounts, rows, run, walk_forward_bench
 from leverline.ground.arrays import FloatArray
 from leverline.ground.errors import UsageError
 
@@ -21,6 +21,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walk_forward_bench, "HOURS", 24 * 330)
     monkeypatch.setattr(walk_forward_bench, "MARKETS", 2)
     monkeypatch.setattr(million_accounts, "ACCOUNTS", 300)
+    monkeypatch.setattr(liquidation_bench, "ACCOUNTS", 300)
     monkeypatch.setattr(rows, "ROUNDS", 1)
     monkeypatch.setattr(help_bench, "ROUNDS", 1)
 

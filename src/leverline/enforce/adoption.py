@@ -19,10 +19,12 @@ STEPS = 10
 """Equal steps of a schedule: a requirement rises by a tenth of the way at a time."""
 LONGEST_DECAY_NS = 90 * 86_400 * 10**9
 """A line that takes longer than a quarter to arrive protects nobody."""
+MOST_SCHEDULES = 8
+"""Books adopted before an earlier one had arrived; the next one comes at once or waits."""
 
 
 def adopt_limits(state: VenueState, body: AdoptLimits) -> list[Effect]:
-    """Replace the terms; where maintenance rises for open positions, start its decay (one at a time a market).
+    """Replace the terms; where maintenance rises for open positions, start its decay.
 
     A market that somebody holds must stay in the book with the same tick and lot, and so must an asset somebody holds.
     """
@@ -31,9 +33,10 @@ def adopt_limits(state: VenueState, body: AdoptLimits) -> list[Effect]:
     _check_carried(state, terms)
     for symbol, market in sorted(state.terms.markets.items()):
         if body.decay_ns and symbol in terms.markets and state.holders[symbol]:
-            old = _standing_terms(state, symbol, market)
-            state.undo.put(state.room("decay"), symbol,
-                           Decay(old, state.now_ns, state.now_ns + body.decay_ns, 0, STEPS))
+            old: Decay | MarketTerms = state.room("decay").get(symbol) or market
+            decay = Decay(old, terms.markets[symbol], state.now_ns, state.now_ns + body.decay_ns, 0, STEPS)
+            reject_unless(decay.depth <= MOST_SCHEDULES, Reject.LIMITS, f"{symbol}: too many schedules are under way")
+            state.undo.put(state.room("decay"), symbol, decay)
         elif symbol in state.room("decay"):
             state.undo.remove(state.room("decay"), symbol)
     for symbol in sorted(terms.markets):
@@ -84,8 +87,3 @@ def _check_carried(state: VenueState, terms: VenueTerms) -> None:
     for asset in sorted(held):
         reject_unless(asset in terms.assets, Reject.LIMITS, f"{asset} is held and must stay")
 
-
-def _standing_terms(state: VenueState, symbol: str, market: MarketTerms) -> MarketTerms:
-    """The line that open positions stand on: the one in force, or the older one that they are still leaving."""
-    decay: Decay | None = state.room("decay").get(symbol)
-    return market if decay is None else decay.old

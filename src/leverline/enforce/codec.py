@@ -13,14 +13,11 @@ from enum import Enum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from leverline.enforce.effects import Effect
-from leverline.enforce.events import VERSION, Body, Event, PoolKey
+from leverline.enforce.events import VERSION, Event, PoolKey
+from leverline.enforce.shape import BODIES, LARGEST, LONGEST_BOOK, LONGEST_NAME, half_character
 from leverline.ground.errors import refuse
 from leverline.model.accounts import Mode
 
-LARGEST = 2**63 - 1
-LONGEST_NAME = 200
-LONGEST_BOOK = 50_000_000
-BODIES: dict[str, type] = {body.__name__: body for body in get_args(Body)}
 _KEYS = {"v", "seq", "ts_ns", "type", "id", "body"}
 
 
@@ -54,13 +51,13 @@ def decode(line: str | bytes, *, file: str | None = None, row: int | None = None
     try:
         document = json.loads(line, parse_constant=_no_constant, object_pairs_hook=_no_twins)
     except (ValueError, RecursionError) as error:
-        refuse(f"is not JSON: {error}", file=file, row=row)
+        refuse(f"is not JSON: {str(error)[:200]}", file=file, row=row)
     if not isinstance(document, dict):
         refuse("an event is a JSON object", file=file, row=row)
     unknown, missing = sorted(set(document) - _KEYS), sorted(_KEYS - set(document))
     if unknown or missing:
         refuse(f"unknown keys {unknown}, missing keys {missing}", file=file, row=row)
-    if document["v"] != VERSION or isinstance(document["v"], bool):
+    if type(document["v"]) is not int or document["v"] != VERSION:
         refuse(f"version {document['v']!r} is not {VERSION}", file=file, row=row, column="v")
     kind = document["type"]
     if not isinstance(kind, str) or kind not in BODIES:
@@ -117,6 +114,8 @@ def _read(hint: Any, value: Any, key: str) -> Any:
     longest = LONGEST_BOOK if key == "book" else LONGEST_NAME
     if not isinstance(value, str) or len(value) > longest:
         raise _UnreadableError(key, f"is a text of at most {longest} characters")
+    if half_character(value):
+        raise _UnreadableError(key, "holds half a character")
     return value
 
 

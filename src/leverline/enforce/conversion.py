@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from leverline.enforce.breakers import give_up
 from leverline.enforce.cash import check_amount, check_asset, known_pool
 from leverline.enforce.effects import Breaker, Effect, Reject
 from leverline.enforce.events import Convert, Settle
 from leverline.enforce.margining import ONE_ASSET
+from leverline.enforce.owing import Owing, Peril
 from leverline.enforce.positions import change_position
 from leverline.enforce.rejection import reject_unless
 from leverline.enforce.state import VenueState
@@ -38,7 +40,10 @@ def settle(state: VenueState, body: Settle) -> list[Effect]:
     reject_unless(bool(state.holders[body.market]), Reject.NOTHING_TO_DO)
     for pool in sorted(state.holders[body.market]):
         change_position(state, pool, body.market, -state.positions.lots[pool][body.market], body.price)
+        if pool in state.room("owing"):
+            state.undo.put(state.room("owing"), pool, Owing(body.market, Peril.SETTLEMENT))
     closed = replace(state.markets[body.market], mark=body.price, open_interest=0, breaker=Breaker.HALTED,
                      breaker_since_ns=state.now_ns)
     state.undo.put(state.markets, body.market, closed)
+    give_up(state, body.market)
     return []

@@ -95,6 +95,38 @@ class LiquidationOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class LiquidationWithdrawn:
+    """An order or auction ends before it was filled: its pool recovered, or the next stage takes over."""
+
+    order: int
+    pool: PoolKey
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CollateralOffered:
+    """A pool without positions owes money: ``amount`` of its collateral is for sale, by a ``Convert``, at ``price``.
+
+    ``price`` in settlement units for one whole asset. What nobody buys in time the insurance fund takes.
+    """
+
+    pool: PoolKey
+    asset: str
+    amount: int
+    price: int
+
+
+@dataclass(frozen=True, slots=True)
+class CollateralSeized:
+    """The insurance fund took ``amount`` of a bankrupt pool's collateral and ``paid`` settlement units for it."""
+
+    pool: PoolKey
+    asset: str
+    amount: int
+    paid: int
+
+
+@dataclass(frozen=True, slots=True)
 class LiquidationClosed:
     """``lots`` of a pool's position are gone at ``price``; ``paid`` penalty; ``worse_off``: the rule harmed it."""
 
@@ -185,5 +217,6 @@ class LimitStep:
     steps: int
 
 
-Effect = (Rejected | Accepted | MarginCall | LiquidationOrder | LiquidationClosed | AuctionOpened | AuctionClosed
-          | FundMovement | Deleveraged | LossShared | StageRefused | BreakerTransition | LimitStep)
+Effect = (Rejected | Accepted | MarginCall | LiquidationOrder | LiquidationWithdrawn | LiquidationClosed
+          | CollateralOffered | CollateralSeized | AuctionOpened | AuctionClosed | FundMovement | Deleveraged
+          | LossShared | StageRefused | BreakerTransition | LimitStep)

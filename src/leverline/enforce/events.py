@@ -187,8 +187,25 @@ class Convert:
     price: int
 
 
+@dataclass(frozen=True, slots=True)
+class FundInsurance:
+    """The house pays ``amount`` into the insurance fund of ``market``, or into the shared one where it is empty."""
+
+    market: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class DepthUpdate:
+    """``lots`` that the thinner side of a market's book would take near the mark, as its observer defines near."""
+
+    market: str
+    lots: int
+
+
 Body = (OpenPool | Deposit | Withdraw | Transfer | OrderIntent | Fill | OracleUpdate | Funding | Interest | AdoptLimits
-        | TimePassed | Pause | Resume | LiquidationFill | AuctionBid | Settle | Convert)
+        | TimePassed | Pause | Resume | LiquidationFill | AuctionBid | Settle | Convert | FundInsurance
+        | DepthUpdate)
 
 
 @dataclass(frozen=True, slots=True)

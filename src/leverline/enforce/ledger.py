@@ -59,7 +59,7 @@ class Ledger:
             self.move(gainer, payer, asset, -amount)
 
     def total(self, asset: str) -> int:
-        """Sum over everybody and the outside: always minus the cost of open positions in the settlement asset, else 0.
+        """Sum over everybody and the outside: always the summed cost of open positions in the settlement asset, else 0.
 
         A position's cost is money that its holder owes or is owed until it closes; longs and shorts of a market may
         carry different costs, and what they differ by stands in somebody's cash already.

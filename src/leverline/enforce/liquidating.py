@@ -2,63 +2,143 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 
+from leverline.enforce.auctions import auction_stage
 from leverline.enforce.bankruptcy import closing_of
+from leverline.enforce.calling import call_margin
 from leverline.enforce.cash import known_pool
-from leverline.enforce.effects import Effect, LiquidationClosed, LiquidationOrder, Reject, Stage
+from leverline.enforce.closing import close
+from leverline.enforce.effects import AuctionOpened, Effect, Reject, Stage, StageRefused
 from leverline.enforce.events import LiquidationFill
-from leverline.enforce.ledger import SHARED_FUND, fund_of
-from leverline.enforce.margining import standing
-from leverline.enforce.policies import VenuePolicies
-from leverline.enforce.positions import trade
+from leverline.enforce.ledger import SHARED_FUND
+from leverline.enforce.margining import Standing, standing
+from leverline.enforce.orders import Auction, Order, Resting, cut, place_order, resting_of, tighten, withdraw_resting
+from leverline.enforce.owing import Owing, Peril, note_owing
+from leverline.enforce.policies import Closing, LiquidationGate, VenuePolicies
 from leverline.enforce.rejection import RejectedError, reject_unless
 from leverline.enforce.state import VenueState
-from leverline.enforce.terms import PPM
-from leverline.enforce.waterfall import cover_shortfall, take_closing
-from leverline.margin.rounding import ceil_div
+from leverline.enforce.waterfall import take_closings
+
+Handed = list[tuple[Closing, Stage]]
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A liquidation order that rests in the book: ``lots`` still to close, signed as the position."""
-
-    number: int
-    pool: int
-    market: str
-    lots: int
-    limit: int
-    since_ns: int
-
-
-def liquidate(state: VenueState, pool: int, policies: VenuePolicies) -> list[Effect]:
-    """One look at a pool that may be below maintenance: new orders, or the next stage for those that rest too long.
-
-    Nothing happens to a pool that recovered, except that its resting orders are withdrawn.
-    """
-    now = standing(state, pool)
-    resting = orders_of(state, pool)
-    if not now.liquidatable:
-        for order in resting:
-            state.undo.remove(state.room("orders"), order.number)
-        return []
-    if resting:
-        late = [order for order in resting if state.now_ns - order.since_ns >= policies.patience_ns]
-        return [effect for order in late for effect in _hand_on(state, order, policies)]
-    if state.room("cooling").get(pool, state.now_ns) > state.now_ns:
-        return []
+def look_at(state: VenueState, pools: Sequence[int], policies: VenuePolicies, gate: LiquidationGate) -> list[Effect]:
+    """Look at ``pools`` in the order given: call margin, liquidate where it is allowed, then run the waterfall once."""
     effects: list[Effect] = []
-    for cut in policies.size.slices(state, pool, now):
-        closing = closing_of(state, pool, cut.market, cut.lots)
-        limit = policies.price.limit(state, closing, now)
-        number = next_number(state)
-        state.undo.put(state.room("orders"), number, Order(number, pool, cut.market, cut.lots, limit, state.now_ns))
-        effects.append(LiquidationOrder(number, state.pools[pool].key, cut.market, cut.lots, limit, Stage.BOOK))
-    if policies.size.cooldown_ns:
+    handed: Handed = []
+    cuts = 0
+    for pool in pools:
+        now = standing(state, pool)
+        effects += call_margin(state, pool, now)
+        if pool in state.room("pending"):
+            state.undo.remove(state.room("pending"), pool)
+        effects += trim_resting(state, pool)
+        if not now.liquidatable:
+            effects += _forget(state, pool, now)
+            continue
+        if not state.positions.lots[pool]:
+            follow_up(state, pool)  # a debt without positions meets the loss stages
+            continue
+        resting = resting_of(state, pool)
+        for item in resting:
+            effects += _continue(state, item, policies, gate, handed)
+        if resting or state.room("cooling").get(pool, 0) > state.now_ns:
+            continue
+        if policies.most_cuts is not None and cuts >= policies.most_cuts:
+            state.undo.put(state.room("pending"), pool, state.now_ns)
+            continue
+        made = _cut_pool(state, pool, now, policies, gate, handed)
+        cuts += bool(made)
+        effects += made
+    return effects + take_closings(state, handed, policies)
+
+
+def _cut_pool(state: VenueState, pool: int, now: Standing, policies: VenuePolicies, gate: LiquidationGate,
+              handed: Handed) -> list[Effect]:
+    """Orders for what the size policy names; where a market may not be liquidated its lots wait."""
+    effects: list[Effect] = []
+    for piece in policies.size.slices(state, pool, now):
+        if not gate(state, piece.market):
+            state.undo.put(state.room("pending"), pool, state.now_ns)
+            continue
+        closing = closing_of(state, pool, piece.market, piece.lots)
+        if policies.patience_ns == 0:
+            handed.append((closing, Stage.BOOK))
+            effects.append(StageRefused(Stage.BOOK, state.pools[pool].key, "the venue has no book"))
+        else:
+            limit = policies.price.limit(state, closing, now)
+            effects.append(place_order(state, closing, limit, Stage.BOOK))
+    if effects and policies.size.cooldown_ns:
         state.undo.put(state.room("cooling"), pool, state.now_ns + policies.size.cooldown_ns)
-    if not effects:  # debts without positions: nothing to sell in a book
-        return cover_shortfall(state, pool, "", policies)
     return effects
+
+
+def _continue(state: VenueState, item: Resting, policies: VenuePolicies, gate: LiquidationGate, handed: Handed,
+              ) -> list[Effect]:
+    """Leave an order or auction alone while it has time; then restart it or hand on what is left of it."""
+    if not gate(state, item.market):
+        return []
+    if isinstance(item, Auction):
+        stage = auction_stage(policies)
+        if stage is not None and not stage.is_over(item, state.now_ns):
+            return []
+        again = stage.restarted(state, item) if stage is not None else None
+        if again is not None:
+            state.undo.put(state.room("auctions"), item.number, again)
+            return [AuctionOpened(item.number, state.pools[item.pool].key, item.market, item.lots, again.start)]
+        came_from = Stage.AUCTION
+    else:
+        if state.now_ns - item.since_ns < policies.patience_ns:
+            return _tightened(state, item, policies)
+        came_from = item.stage
+    ended = withdraw_resting(state, item, "not filled in time")
+    handed.append((closing_of(state, item.pool, item.market, item.lots), came_from))
+    return [ended, StageRefused(came_from, state.pools[item.pool].key, "not filled in time")]
+
+
+def _tightened(state: VenueState, order: Order, policies: VenuePolicies) -> list[Effect]:
+    """Other positions may have lost since the order went out: what it may cost now is less."""
+    if order.stage is not Stage.BOOK:
+        return []
+    closing = closing_of(state, order.pool, order.market, order.lots)
+    limit = policies.price.limit(state, closing, standing(state, order.pool))
+    stricter = limit > order.limit if order.lots > 0 else limit < order.limit
+    return tighten(state, order, limit) if stricter else []
+
+
+def trim_resting(state: VenueState, pool: int) -> list[Effect]:
+    """End orders and auctions for more than the pool still holds, because somebody else closed it meanwhile."""
+    held = state.positions.lots[pool]
+    return [withdraw_resting(state, item, "the position changed") for item in resting_of(state, pool)
+            if held.get(item.market, 0) * item.lots <= 0 or abs(item.lots) > abs(held[item.market])]
+
+
+def _forget(state: VenueState, pool: int, now: Standing) -> list[Effect]:
+    """A pool that recovered leaves liquidation; one whose price is missing stays as it is."""
+    if not now.priced:
+        return []
+    for name in ("cooling", "staged"):
+        if pool in state.room(name):
+            state.undo.remove(state.room(name), pool)
+    return [withdraw_resting(state, item, "the pool recovered") for item in resting_of(state, pool)]
+
+
+def follow_up(state: VenueState, pool: int) -> None:
+    """Of a pool without positions: note what it owes, or forget that it was called."""
+    if state.positions.lots[pool]:
+        return
+    if state.ledger.cash[pool] < 0 and pool not in state.room("owing"):
+        note_owing(state, pool, Owing("", Peril.CASH))
+    if state.ledger.cash[pool] >= 0 and pool in state.room("calls"):
+        state.undo.remove(state.room("calls"), pool)
+
+
+def forget_debt(state: VenueState, pool: int) -> None:
+    """It is paid."""
+    for room in ("owing", "offered"):
+        if pool in state.room(room):
+            state.undo.remove(state.room(room), pool)
 
 
 def liquidation_fill(state: VenueState, body: LiquidationFill, policies: VenuePolicies) -> list[Effect]:
@@ -72,57 +152,7 @@ def liquidation_fill(state: VenueState, body: LiquidationFill, policies: VenuePo
     better = body.price >= order.limit if order.lots > 0 else 0 < body.price <= order.limit
     reject_unless(better, Reject.PRICE_BAND, f"the limit is {order.limit} ticks")
     signed = body.lots if order.lots > 0 else -body.lots
-    closed = close(state, policies, order.pool, order.market, signed, body.price, taker, Stage.BOOK, order.number)
-    left = order.lots - signed
-    if left:
-        state.undo.put(state.room("orders"), order.number, replace(order, lots=left))
-    else:
-        state.undo.remove(state.room("orders"), order.number)
-    return [*closed, *cover_shortfall(state, order.pool, order.market, policies)]
-
-
-def close(state: VenueState, policies: VenuePolicies, pool: int, market: str, lots: int, price: int, taker: int,
-          stage: Stage, order: int) -> list[Effect]:
-    """Trade signed ``lots`` of a pool's position away to ``taker`` and collect the penalty."""
-    before = standing(state, pool)
-    buyer, seller = (taker, pool) if lots > 0 else (pool, taker)
-    trade(state, market, buyer, seller, abs(lots), price)
-    terms = state.terms.markets[market]
-    due = ceil_div(terms.notional(lots, price) * terms.penalty_ppm, PPM)
-    penalty = max(0, min(due, standing(state, pool).equity, state.ledger.cash[pool]))
-    reward = 0 if state.pools[taker].external else penalty * policies.liquidator_share_ppm // PPM
-    state.ledger.move(pool, taker, state.terms.settlement, reward)
-    state.ledger.move(pool, _fund(state, market), state.terms.settlement, penalty - reward)
-    after = standing(state, pool)
-    worse = after.owes and after.health * max(before.maintenance, 1) < before.health * max(after.maintenance, 1)
-    return [LiquidationClosed(order, state.pools[pool].key, market, lots, price, penalty, stage, worse)]
-
-
-def orders_of(state: VenueState, pool: int) -> list[Order]:
-    """Resting orders of one pool, oldest first."""
-    return [order for _, order in sorted(state.room("orders").items())
-            if isinstance(order, Order) and order.pool == pool]
-
-
-def next_number(state: VenueState) -> int:
-    """A number that no order or auction had before: the event's own, and how many this event made already."""
-    room = state.room("numbers")
-    number = int(room.get("next", 1))
-    state.undo.put(room, "next", number + 1)
-    return number
-
-
-def _hand_on(state: VenueState, order: Order, policies: VenuePolicies) -> list[Effect]:
-    """The book had its time: the next stages take what is left of the order."""
-    state.undo.remove(state.room("orders"), order.number)
-    held = state.positions.lots[order.pool].get(order.market, 0)
-    lots = min(abs(order.lots), abs(held)) * (1 if order.lots > 0 else -1)
-    if held * order.lots <= 0:
-        return []
-    closing = closing_of(state, order.pool, order.market, lots)
-    return [*take_closing(state, closing, policies), *cover_shortfall(state, order.pool, order.market, policies)]
-
-
-def _fund(state: VenueState, market: str) -> str:
-    """The market's own fund where it has one, else the shared one."""
-    return fund_of(market) if (fund_of(market), state.terms.settlement) in state.ledger.others else SHARED_FUND
+    cut(state, order, signed)
+    missing = max(0, (order.bankruptcy - body.price) * signed) if order.reserved else 0
+    return close(state, policies, order.pool, order.market, signed, body.price, taker, order.stage, order.number,
+                 backer=order.fund or SHARED_FUND, made_good=missing * state.terms.markets[order.market].value)

@@ -13,13 +13,28 @@ ONE_ASSET = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Decay:
-    """An adopted line that open positions of a market reach in steps: ``old`` terms until then, in part."""
+    """An adopted line that open positions of a market reach in steps from ``old``.
 
-    old: MarketTerms
+    ``old`` is itself a schedule, stopped where it stood, when a book was adopted before the last one had arrived: a new
+    book never gives back what open positions had already come to owe.
+    """
+
+    old: MarketTerms | Decay
+    new: MarketTerms
     start_ns: int
     end_ns: int
     step: int  # of steps, reached so far
     steps: int
+
+    def maintenance(self, notional: int) -> int:
+        """Units: the new line at once where it asks for less, else the part of the way that is gone."""
+        old, new = self.old.maintenance(notional), self.new.maintenance(notional)
+        return new if new <= old else old + (new - old) * self.step // self.steps
+
+    @property
+    def depth(self) -> int:
+        """Schedules inside one another."""
+        return 1 + (self.old.depth if isinstance(self.old, Decay) else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +85,10 @@ def standing(state: VenueState, pool: int) -> Standing:
             priced = False
             continue
         value = amount * price // ONE_ASSET  # toward minus infinity: collateral down, debt up
+        opening = state.room("opening").get(asset, price) if amount > 0 else price  # of pegged collateral the low side
         owes = owes or amount < 0
         equity += value
-        counted_initial += rules.counted(value, initial=True)
+        counted_initial += rules.counted(min(value, amount * opening // ONE_ASSET), initial=True)
         counted_maintenance += rules.counted(value, initial=False)
     initial = maintenance = 0
     for market, lots in state.positions.lots[pool].items():
@@ -94,12 +110,8 @@ def standing(state: VenueState, pool: int) -> Standing:
 
 def maintenance_of(state: VenueState, market: str, notional: int) -> int:
     """Maintenance of ``notional`` units in a market: on its way from an older, lower line while that decays."""
-    new = state.terms.markets[market].maintenance(notional)
-    decay: Decay | None = state.room("decay").get(market)
-    if decay is None:
-        return new
-    old = decay.old.maintenance(notional)
-    return new if new <= old else old + (new - old) * decay.step // decay.steps
+    line: Decay | MarketTerms = state.room("decay").get(market) or state.terms.markets[market]
+    return line.maintenance(notional)
 
 
 def withdrawable(state: VenueState, pool: int) -> int:

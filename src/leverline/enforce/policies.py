@@ -6,12 +6,28 @@ promises continuity, a size policy of ours never leaves an account worse off.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from leverline.enforce.effects import Effect, Stage
 from leverline.enforce.margining import Standing
+from leverline.enforce.owing import Owing
 from leverline.enforce.state import VenueState
+from leverline.enforce.terms import PPM
+from leverline.ground.errors import require
+
+ORDER = tuple(Stage)
+"""Stages as a loss meets them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """``owed`` units that a pool without positions and collateral cannot pay."""
+
+    pool: int
+    owing: Owing
+    owed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +54,7 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class Absorbed:
-    """What a stage took: ``lots`` (signed as the closing) and ``paid`` units of a shortfall; why it left the rest."""
+    """What a stage took of one closing (``lots``, signed) or paid of one debt (``paid``); why it left the rest."""
 
     lots: int
     paid: int
@@ -49,11 +65,18 @@ class Absorbed:
 class SizePolicy(Protocol):
     """How much of which position is closed at a time."""
 
-    harms_by_design: bool  # the venue's own rule may leave the account worse off
-    cooldown_ns: int  # between two cuts of one pool
+    @property
+    def harms_by_design(self) -> bool:
+        """Whether the venue's own rule may leave the account worse off."""
+        ...
+
+    @property
+    def cooldown_ns(self) -> int:
+        """Between two cuts of one pool."""
+        ...
 
     def slices(self, state: VenueState, pool: int, now: Standing) -> list[Slice]:
-        """What to close now; never empty for a liquidatable pool with positions."""
+        """What to close now; empty where the rule lets some time pass first."""
         ...
 
 
@@ -66,33 +89,58 @@ class PricePolicy(Protocol):
 
 
 class ClosingStage(Protocol):
-    """A stage that takes lots off a pool when the book did not."""
+    """A stage that takes lots off pools when the book did not; all that an event hands on come at once."""
 
-    stage: Stage
+    @property
+    def stage(self) -> Stage:
+        """Its place in the waterfall."""
+        ...
 
-    def take(self, state: VenueState, closing: Closing) -> Absorbed:
-        """Take what it can of the lots, now or by an auction that it opens."""
+    def take(self, state: VenueState, closings: Sequence[Closing], policies: VenuePolicies) -> list[Absorbed]:
+        """One answer a closing, in order: what it took of the lots, now or by an order or auction that it opened."""
         ...
 
 
 class LossStage(Protocol):
-    """A stage that pays for what a pool without positions still owes."""
+    """A stage that pays for what pools without positions and collateral still owe."""
 
-    stage: Stage
+    @property
+    def stage(self) -> Stage:
+        """Its place in the waterfall."""
+        ...
 
-    def pay(self, state: VenueState, pool: int, market: str, shortfall: int) -> Absorbed:
-        """Pay what it can of ``shortfall`` units into the pool."""
+    def pay(self, state: VenueState, debts: Sequence[Debt]) -> list[Absorbed]:
+        """One answer a debt, in order: what it paid into the pool."""
         ...
 
 
 class DeleveragingPolicy(Protocol):
-    """Who among the winners is closed against a bankrupt pool, and for how many lots."""
+    """Who among the winners is closed against bankrupt pools, and for how many lots."""
 
-    promises_order: bool  # nobody is touched while a higher-ranked one has lots left
-    promises_continuity: bool  # a small change of need changes every allotment a little only
+    @property
+    def promises_order(self) -> bool:
+        """Nobody is touched while a higher-ranked one has lots left."""
+        ...
 
-    def allot(self, state: VenueState, closing: Closing, winners: list[int]) -> list[tuple[int, int]]:
-        """(pool, lots) pairs, lots positive, together exactly what is needed or all there is."""
+    @property
+    def promises_continuity(self) -> bool:
+        """A small change of need changes every allotment a little only."""
+        ...
+
+    def allot(self, state: VenueState, market: str, need: int, winners: Sequence[int]) -> list[tuple[int, int]]:
+        """(pool, lots) pairs in the order of matching, lots positive, together ``need`` or all that there is.
+
+        ``need`` is signed as the positions that are closed (positive: longs); ``winners``, ascending, hold the other
+        side.
+        """
+        ...
+
+
+class LiquidationGate(Protocol):
+    """Whether positions of a market may be liquidated now: not on an invalid price, not in a halt."""
+
+    def __call__(self, state: VenueState, market: str) -> bool:
+        """True where they may."""
         ...
 
 
@@ -100,8 +148,10 @@ class DeleveragingPolicy(Protocol):
 class VenuePolicies:
     """A venue's whole way of closing positions.
 
-    ``patience_ns``: how long a liquidation order rests in the book before the next stage takes what is left.
-    ``liquidator_share_ppm``: of each penalty, to whoever filled the order; the rest goes to the fund.
+    ``patience_ns``: how long a liquidation order rests in the book before the next stage takes what is left; at 0 there
+    is no book and the stages take over at once. ``liquidator_share_ppm``: of each penalty, to whoever filled the
+    order; the rest goes to the fund. ``most_cuts``: pools cut in one event, None without a bound; the others wait for
+    the next.
     """
 
     size: SizePolicy
@@ -110,3 +160,12 @@ class VenuePolicies:
     loss_stages: tuple[LossStage, ...]
     patience_ns: int
     liquidator_share_ppm: int
+    most_cuts: int | None = None
+
+    def __post_init__(self) -> None:
+        require(self.patience_ns >= 0, "patience is not negative", got=self.patience_ns)
+        require(0 <= self.liquidator_share_ppm <= PPM, "a share lies in [0, 1e6] ppm", got=self.liquidator_share_ppm)
+        require(self.most_cuts is None or self.most_cuts > 0, "some pool may be cut", got=self.most_cuts)
+        for stages in (self.closing_stages, self.loss_stages):
+            places = [ORDER.index(stage.stage) for stage in stages]
+            require(places == sorted(set(places)), "stages stand in the order of the waterfall", got=stages)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from leverline.enforce.effects import Reject
 from leverline.enforce.ledger import LIMIT
+from leverline.enforce.owing import Owing, Peril, note_owing
 from leverline.enforce.rejection import reject_unless
 from leverline.enforce.state import VenueState
 from leverline.margin.rounding import truncated_div
@@ -55,6 +56,8 @@ def _store(state: VenueState, pool: int, market: str, lots: int, cost: int) -> N
         undo.remove(rows.lots[pool], market)
         undo.remove(rows.cost[pool], market)
         undo.remove(state.holders[market], pool)
+        if not rows.lots[pool] and state.ledger.cash[pool] < 0:
+            note_owing(state, pool, Owing(market, Peril.LIQUIDATION))
 
 
 def _long(state: VenueState, pool: int, market: str) -> int:

@@ -18,7 +18,8 @@ from leverline.enforce.terms import VenueTerms
 from leverline.enforce.undo import Undo
 from leverline.model.accounts import Mode
 
-ROOMS = ("decay", "calls", "orders", "numbers", "cooling", "auctions", "sources", "breakers", "growth")
+ROOMS = ("decay", "calls", "orders", "auctions", "resting", "numbers", "cooling", "pending", "owing", "offered",
+         "committed", "staged", "sources", "breakers", "growth", "depth", "opening")
 """Parts of the venue that keep records of their own."""
 
 

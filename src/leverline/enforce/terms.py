@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 
+from leverline.enforce.breaker_terms import BreakerTerms, breaker_terms
 from leverline.ground.errors import UsageError, require
 from leverline.margin.rounding import ceil_div
 from leverline.model.instrument import Payoff
@@ -98,6 +99,7 @@ class VenueTerms:
     settlement: str
     markets: dict[str, MarketTerms]
     assets: dict[str, AssetTerms]
+    breakers: BreakerTerms | None = None  # None: one source is the price, and nothing trips
 
 
 def terms_of_book(book: LimitBook) -> VenueTerms:
@@ -111,6 +113,7 @@ def terms_of_book(book: LimitBook) -> VenueTerms:
             _weights(limits.ltv, [t.haircut for t in limits.haircut_tiers or ()]),
             _weights(limits.liquidation_threshold, [t.haircut for t in limits.haircut_tiers or ()]),
             limits.supply_cap) for asset, limits in sorted(book.collateral.items())},
+        breakers=breaker_terms(book.venue.breakers),
     )
 
 

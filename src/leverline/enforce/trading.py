@@ -7,6 +7,7 @@ from leverline.enforce.effects import Accepted, Breaker, Effect, Reject
 from leverline.enforce.events import Fill, OrderIntent
 from leverline.enforce.ledger import FEES, LIMIT
 from leverline.enforce.margining import standing
+from leverline.enforce.oracle import feed_of, fit_to_open
 from leverline.enforce.positions import change_position, trade
 from leverline.enforce.rejection import RejectedError, reject_unless
 from leverline.enforce.state import VenueState
@@ -38,7 +39,8 @@ def refusal(state: VenueState, pool: int, market: str, lots: int, price: int, *,
     now, terms, record = state.markets[market], state.terms.markets[market], state.pools[pool]
     if now.breaker is not Breaker.NORMAL or now.paused:
         return Reject.HALTED if now.breaker is Breaker.HALTED or now.paused else Reject.REDUCE_ONLY
-    if now.mark is None:
+    blind = state.terms.breakers is not None and not fit_to_open(feed_of(state, market), state.now_ns)
+    if now.mark is None or blind:
         return Reject.NO_PRICE
     others = [m for m in state.positions.lots[pool] if m != market]
     if record.mode is Mode.ISOLATED and others:
@@ -71,9 +73,13 @@ def _after(state: VenueState, pool: int, market: str, lots: int, price: int) -> 
     """Whether initial margin would be covered after the fill, its loss against the mark counted at once."""
     undo = state.undo
     place = undo.mark()
-    change_position(state, pool, market, lots, price)
-    after = standing(state, pool)
-    undo.take_back(place)
+    try:
+        change_position(state, pool, market, lots, price)
+        after = standing(state, pool)
+    except RejectedError as error:
+        return error.reason
+    finally:
+        undo.take_back(place)
     if not after.priced:
         return Reject.NO_PRICE
     return None if after.free >= 0 else Reject.BELOW_INITIAL

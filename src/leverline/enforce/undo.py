@@ -35,6 +35,18 @@ class Undo:
         """What was written stands."""
         self._written.clear()
 
+    def before(self, container: Any) -> dict[Any, Any]:
+        """Keys of ``container`` written since the last :meth:`keep`, with what stood there then; None for nothing."""
+        first: dict[Any, Any] = {}
+        for written, key, value in self._written:
+            if written is container and value is not _APPENDED:
+                first.setdefault(key, None if value is _ABSENT else value)
+        return first
+
+    def containers(self) -> set[int]:
+        """Identities of everything written to since the last :meth:`keep`."""
+        return {id(written) for written, _, _ in self._written}
+
     def mark(self) -> int:
         """A place to come back to with :meth:`take_back`."""
         return len(self._written)
@@ -52,4 +64,3 @@ class Undo:
             else:
                 container[key] = before
         del self._written[place:]
-

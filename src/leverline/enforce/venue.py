@@ -9,32 +9,63 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from leverline.enforce import adoption, cash, conversion, funding, operator_actions, trading
+from leverline.enforce import (
+    adoption,
+    auctions,
+    breakers,
+    cash,
+    conversion,
+    funding,
+    insurance_fund,
+    liquidating,
+    operator_actions,
+    oracle,
+    trading,
+)
+from leverline.enforce.band_watch import BandWatch
+from leverline.enforce.collateral_sale import sell_collateral
 from leverline.enforce.effects import Effect, Reject, Rejected
 from leverline.enforce.events import (
     AdoptLimits,
+    AuctionBid,
     Body,
     Convert,
     Deposit,
+    DepthUpdate,
     Event,
     Fill,
     Funding,
+    FundInsurance,
     Interest,
+    LiquidationFill,
     OpenPool,
+    OracleUpdate,
     OrderIntent,
     Pause,
+    PoolKey,
     Resume,
     Settle,
     TimePassed,
     Transfer,
     Withdraw,
 )
+from leverline.enforce.margining import standing
+from leverline.enforce.policies import LiquidationGate, VenuePolicies
+from leverline.enforce.policy_presets import LEVERLINE
 from leverline.enforce.rejection import RejectedError
-from leverline.enforce.state import VenueState
+from leverline.enforce.shape import shape_fault
+from leverline.enforce.state import PoolRecord, VenueState
 from leverline.enforce.terms import VenueTerms
+from leverline.enforce.watch import Watch, moved
+from leverline.enforce.waterfall import cover_debts
 from leverline.ground.errors import UsageError
+from leverline.model.accounts import Mode
 
 Handler = Callable[[VenueState, Any], list[Effect]]
+PolicyHandler = Callable[[VenueState, Any, VenuePolicies], list[Effect]]
+
+OUTSIDE_MARKET = PoolKey("outside market")
+"""Pool 0: everybody who is not margined here. Unlimited, so that lots sum to zero and money is conserved."""
 
 HANDLERS: dict[type, Handler] = {
     OpenPool: cash.open_pool,
@@ -43,6 +74,7 @@ HANDLERS: dict[type, Handler] = {
     Transfer: cash.transfer,
     OrderIntent: trading.order_intent,
     Fill: trading.fill,
+    OracleUpdate: oracle.oracle_update,
     Funding: funding.funding,
     Interest: funding.interest,
     Convert: conversion.convert,
@@ -50,6 +82,14 @@ HANDLERS: dict[type, Handler] = {
     AdoptLimits: adoption.adopt_limits,
     Pause: operator_actions.pause,
     Resume: operator_actions.resume,
+    FundInsurance: insurance_fund.fund_insurance,
+    DepthUpdate: breakers.depth_update,
+    TimePassed: lambda state, body: [],  # noqa: ARG005 - time moves what waits, after the event
+}
+
+POLICY_HANDLERS: dict[type, PolicyHandler] = {
+    LiquidationFill: liquidating.liquidation_fill,
+    AuctionBid: auctions.auction_bid,
 }
 
 
@@ -60,15 +100,27 @@ class Venue:
     ----------
     terms : VenueTerms
         The limits in force at the start.
+    policies : VenuePolicies, optional
+        How positions are closed and losses met; the project's own by default.
+    gate : LiquidationGate, optional
+        Whether a market's positions may be liquidated now.
+    watch : Watch, optional
+        Whom a price makes the venue look at; by default those alone whose safe band it leaves.
     """
 
-    def __init__(self, terms: VenueTerms) -> None:
+    def __init__(self, terms: VenueTerms, policies: VenuePolicies = LEVERLINE, *,
+                 gate: LiquidationGate = breakers.may_liquidate, watch: Watch | None = None) -> None:
         self.state = VenueState.of(terms)
+        self.policies = policies
+        self.gate = gate
+        self.watch = BandWatch() if watch is None else watch
+        cash.new_pool(self.state, PoolRecord(OUTSIDE_MARKET, OUTSIDE_MARKET.account, Mode.CROSS, "", external=True))
+        self.state.undo.keep()
 
     def apply(self, event: Event) -> tuple[Effect, ...]:
         """Effects of one event; a single :class:`Rejected` where it changed nothing."""
         state = self.state
-        misplaced = self._misplaced(event)
+        misplaced = shape_fault(event) or self._misplaced(event)
         if misplaced is not None:
             return (misplaced,)
         before = state.seq, state.now_ns
@@ -77,16 +129,19 @@ class Venue:
             effects = self._handle(event.body)
             state.undo.put(state.seen, event.id, event.seq)
         except RejectedError as error:
-            state.undo.take_back()
-            state.seq, state.now_ns = before
-            return (Rejected(error.reason, error.detail),)
+            return self._taken_back(before, Rejected(error.reason, error.detail))
         except UsageError as error:  # a balance out of range: the ledger refuses to carry it
-            state.undo.take_back()
-            state.seq, state.now_ns = before
-            return (Rejected(Reject.OVERFLOW, str(error)),)
+            return self._taken_back(before, Rejected(Reject.OVERFLOW, str(error)))
         state.seq = event.seq
         state.undo.keep()
         return tuple(effects)
+
+    def _taken_back(self, before: tuple[int, int], why: Rejected) -> tuple[Effect, ...]:
+        """The state as it was, byte for byte."""
+        self.state.undo.take_back()
+        self.state.seq, self.state.now_ns = before
+        self.watch.rejected()
+        return (why,)
 
     def _misplaced(self, event: Event) -> Rejected | None:
         """Replayed, out of sequence, or from before what is known already."""
@@ -99,7 +154,38 @@ class Venue:
         return None
 
     def _handle(self, body: Body) -> list[Effect]:
-        handler = HANDLERS.get(type(body))
-        if handler is None and not isinstance(body, TimePassed):
-            raise RejectedError(Reject.MALFORMED, f"no handler for {type(body).__name__}")
-        return handler(self.state, body) if handler else []
+        """The event itself, then everything that follows from it."""
+        state = self.state
+        kind = type(body)
+        if kind in POLICY_HANDLERS:
+            effects = POLICY_HANDLERS[kind](state, body, self.policies)
+        elif kind in HANDLERS:
+            effects = HANDLERS[kind](state, body)
+        else:
+            raise RejectedError(Reject.MALFORMED, f"no handler for {kind.__name__}")
+        if kind is OrderIntent:
+            return effects  # a question moves nothing
+        effects += breakers.watch(state, body)
+        effects += adoption.step_decays(state)
+        looked = moved(state, body, self.watch)
+        effects += liquidating.look_at(state, looked, self.policies, self.gate)
+        effects += self._meet_losses(looked, every=kind is TimePassed)
+        self.watch.accepted(state, looked)
+        return effects
+
+    def _meet_losses(self, looked: list[int], *, every: bool) -> list[Effect]:
+        """Orders that the event overtook end; debts without positions are paid from collateral, then by the stages."""
+        state = self.state
+        changed = sorted(pool for pool in state.undo.before(state.ledger.cash) if not state.pools[pool].external)
+        effects: list[Effect] = []
+        for pool in changed:
+            effects += liquidating.trim_resting(state, pool)
+            liquidating.follow_up(state, pool)
+        owing = sorted(state.room("owing") if every else {*looked, *changed} & set(state.room("owing")))
+        due = [pool for pool in owing if not state.positions.lots[pool] and standing(state, pool).liquidatable]
+        sold, bare = sell_collateral(state, due, self.policies)
+        covered = cover_debts(state, bare, self.policies)
+        for pool in owing:
+            if state.ledger.cash[pool] >= 0 or state.positions.lots[pool]:  # settled, or looked at as any other
+                liquidating.forget_debt(state, pool)
+        return effects + sold + covered

@@ -1,53 +1,56 @@
-"""The waterfall: a loss meets the stages in order; the next runs when one is exhausted or said why it refused."""
+"""The waterfall: a loss meets the stages in order; the next runs when one is exhausted or said why it refused.
+
+All that one event hands on goes through together, so that a rule which ranks or shares looks at everybody once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from leverline.enforce.effects import Effect, StageRefused
-from leverline.enforce.policies import Closing, VenuePolicies
+from leverline.enforce.effects import Effect, Stage, StageRefused
+from leverline.enforce.policies import ORDER, Closing, Debt, VenuePolicies
 from leverline.enforce.state import VenueState
 
 
-def take_closing(state: VenueState, closing: Closing, policies: VenuePolicies) -> list[Effect]:
-    """Offer the lots to each closing stage in turn until none are left."""
+def take_closings(state: VenueState, handed: Sequence[tuple[Closing, Stage]], policies: VenuePolicies) -> list[Effect]:
+    """Offer closings to the stages after the one that each comes from; what nobody takes waits for another look."""
     effects: list[Effect] = []
+    left = [closing for closing, _ in handed]
     for stage in policies.closing_stages:
-        if closing.lots == 0:
-            break
-        taken = stage.take(state, closing)
-        assert 0 <= taken.lots * _sign(closing.lots) <= abs(closing.lots), "a stage takes at most what is offered"
-        effects += taken.effects
-        closing = replace(closing, lots=closing.lots - taken.lots)
+        offered = [i for i, (_, came_from) in enumerate(handed)
+                   if left[i].lots and ORDER.index(stage.stage) > ORDER.index(came_from)]
+        if not offered:
+            continue
+        answers = stage.take(state, [left[i] for i in offered], policies)
+        for i, taken in zip(offered, answers, strict=True):
+            closing = left[i]
+            assert 0 <= taken.lots * closing.lots <= closing.lots**2, "a stage takes at most what is offered"
+            effects += taken.effects
+            left[i] = replace(closing, lots=closing.lots - taken.lots)
+            if left[i].lots:
+                effects.append(StageRefused(stage.stage, state.pools[closing.pool].key, taken.refused or "exhausted"))
+    for closing in left:
         if closing.lots:
-            effects.append(StageRefused(stage.stage, state.pools[closing.pool].key, taken.refused or "exhausted"))
+            state.undo.put(state.room("pending"), closing.pool, state.now_ns)
     return effects
 
 
-def cover_shortfall(state: VenueState, pool: int, market: str, policies: VenuePolicies) -> list[Effect]:
-    """What a pool without positions and other assets still owes, paid by each loss stage in turn, to the unit."""
-    cash = state.ledger.cash[pool]
-    if cash >= 0 or state.positions.lots[pool] or _owns_more(state, pool):
-        return []
+def cover_debts(state: VenueState, pools: Sequence[int], policies: VenuePolicies) -> list[Effect]:
+    """What pools without positions and collateral still owe, paid by each loss stage in turn, to the unit."""
     effects: list[Effect] = []
+    asset = state.terms.settlement
     for stage in policies.loss_stages:
-        owed = -state.ledger.cash[pool]
-        if owed == 0:
+        debts = [Debt(pool, state.room("owing")[pool], -state.ledger.cash[pool]) for pool in pools
+                 if state.ledger.cash[pool] < 0]
+        if not debts:
             break
-        paid = stage.pay(state, pool, market, owed)
-        assert 0 <= paid.paid <= owed, "a stage pays at most what is owed"
-        assert state.ledger.cash[pool] == paid.paid - owed, "what a stage pays arrives"
-        effects += paid.effects
-        if paid.paid < owed:
-            effects.append(StageRefused(stage.stage, state.pools[pool].key, paid.refused or "exhausted"))
+        answers = stage.pay(state, debts)
+        for debt, paid in zip(debts, answers, strict=True):
+            assert 0 <= paid.paid <= debt.owed, "a stage pays at most what is owed"
+            assert state.ledger.balance(debt.pool, asset) == paid.paid - debt.owed, "what a stage pays arrives"
+            effects += paid.effects
+            if paid.paid < debt.owed:
+                effects.append(StageRefused(stage.stage, state.pools[debt.pool].key, paid.refused or "exhausted"))
     return effects
 
-
-def _owns_more(state: VenueState, pool: int) -> bool:
-    """Whether other collateral is left that could be sold first."""
-    return any(state.ledger.balance(pool, asset) > 0 for asset in state.terms.assets
-               if asset != state.terms.settlement)
-
-
-def _sign(lots: int) -> int:
-    return 1 if lots > 0 else -1
