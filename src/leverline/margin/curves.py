@@ -20,6 +20,7 @@ For one position of fixed size every maintenance requirement here is piecewise l
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -120,6 +121,16 @@ class CoinStepCurve:
 
     def __post_init__(self) -> None:
         require(self.base > 0 and self.step > 0, "base and step are positive", got=(self.base, self.step))
+
+
+INCLUSIVE = 1e-12
+"""A venue's tier holds its own cap: brackets, which hold their floor, start this share above it. A whole size that
+floats miss by their rounding stays in the tier as well."""
+
+
+def above(caps: Iterable[float]) -> tuple[float, ...]:
+    """Floors of brackets that start just above the caps below them; a floor of 0 stays."""
+    return tuple(cap * (1.0 + INCLUSIVE) for cap in caps)
 
 
 Curve = BracketCurve | StepCurve | OpenInterestCurve | SizeLinearCurve | SizeRootCurve | EntryCurve | CoinStepCurve

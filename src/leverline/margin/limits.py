@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from leverline.margin.curves import BracketCurve
+from leverline.margin.curves import INCLUSIVE, BracketCurve
 from leverline.margin.rules import AssetRules, MarketRules, VenueRules
 from leverline.market.symbols import is_unified, parse_unified
 from leverline.model.collateral import AssetLimits
@@ -15,9 +15,6 @@ from leverline.model.quantities import UNITS_PER_ONE
 
 _ROUNDED = 2.0 / UNITS_PER_ONE
 """How far two deductions, each rounded to a ledger unit, may stand from continuity; settlement currency."""
-_INCLUSIVE = 1e-12
-"""A book's tier holds its own cap: brackets, which hold their floor, start this share above it. A whole size that
-floats miss by their rounding stays in the tier as well."""
 
 
 def rules_of_book(book: LimitBook, name: str = "limits") -> VenueRules:
@@ -59,7 +56,7 @@ def bracket_curve(tiers: Sequence[Tier]) -> BracketCurve:
     """
     floors = [0.0, *(_crossing(lower, upper) for lower, upper in pairwise(tiers))]
     if any(upper <= lower for lower, upper in pairwise(floors)):
-        floors = [0.0, *(tier.notional_floor / UNITS_PER_ONE * (1.0 + _INCLUSIVE) for tier in tiers[1:])]
+        floors = [0.0, *(tier.notional_floor / UNITS_PER_ONE * (1.0 + INCLUSIVE) for tier in tiers[1:])]
     return BracketCurve(
         floors=tuple(floors), initial_rates=tuple(t.initial_margin_rate for t in tiers),
         maintenance_rates=tuple(t.maintenance_margin_rate for t in tiers),
@@ -101,9 +98,9 @@ def _crossing(lower: Tier, upper: Tier) -> float:
     steeper = upper.maintenance_margin_rate - lower.maintenance_margin_rate
     apart = (upper.maintenance_deduction - lower.maintenance_deduction) / UNITS_PER_ONE
     if steeper <= 0.0 or abs(floor * steeper - apart) > _ROUNDED:
-        return floor * (1.0 + _INCLUSIVE)
+        return floor * (1.0 + INCLUSIVE)
     crossing = apart / steeper
-    return floor * (1.0 + _INCLUSIVE) if abs(crossing - floor) <= _INCLUSIVE * floor else crossing
+    return floor * (1.0 + INCLUSIVE) if abs(crossing - floor) <= INCLUSIVE * floor else crossing
 
 
 def _amount(units: int | None) -> float | None:

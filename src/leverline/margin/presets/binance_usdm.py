@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leverline.margin.curves import BracketCurve
+from leverline.margin.curves import BracketCurve, above
 from leverline.margin.presets.engine_preset import EnginePreset, Figures, engine_preset
 from leverline.margin.rulebooks.binance_usdm import RULEBOOK
 from leverline.margin.rules import MarketRules
@@ -22,6 +22,6 @@ def presets() -> dict[str, EnginePreset]:
 
 def _curve(of: Figures) -> BracketCurve:
     return BracketCurve(
-        floors=of.numbers("notional_floor_usdt"),
+        floors=above(of.numbers("notional_floor_usdt")),
         initial_rates=tuple(1.0 / leverage for leverage in of.numbers("max_leverage")),
         maintenance_rates=of.numbers("maintenance_margin_rate"), deductions=of.numbers("maintenance_amount_usdt"))

@@ -6,7 +6,7 @@ portfolio margin stand at the mark, which is what the engine computes for every 
 
 from __future__ import annotations
 
-from leverline.margin.curves import BracketCurve
+from leverline.margin.curves import BracketCurve, above
 from leverline.margin.presets.engine_preset import EnginePreset, Figures, engine_preset
 from leverline.margin.rulebooks.bybit import RULEBOOK
 from leverline.margin.rules import AssetRules, MarketRules
@@ -21,7 +21,7 @@ def presets() -> dict[str, EnginePreset]:
     """The venue's engine presets by name."""
     linear, inverse = Figures(RULEBOOK, LINEAR), Figures(RULEBOOK, INVERSE)
     levels = BracketCurve(
-        linear.numbers("notional_floor_usdt"), _initial(linear), linear.numbers("maintenance_margin_rate"),
+        above(linear.numbers("notional_floor_usdt")), _initial(linear), linear.numbers("maintenance_margin_rate"),
         linear.numbers("maintenance_deduction_usdt"), cap=linear.numbers("notional_cap_usdt")[-1])
     first_level = BracketCurve((0.0,), _initial(inverse), inverse.numbers("maintenance_margin_rate"), (0.0,))
     cap = inverse.numbers("value_cap_btc")[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leverline.margin.curves import BracketCurve
+from leverline.margin.curves import BracketCurve, above
 from leverline.margin.presets.engine_preset import EnginePreset, Figures, engine_preset
 from leverline.margin.rulebooks.gate import RULEBOOK
 from leverline.margin.rules import MarketRules
@@ -15,7 +15,7 @@ def presets() -> dict[str, EnginePreset]:
     of = Figures(RULEBOOK, SYMBOL)
     fee = of.number("taker_fee_rate")
     curve = BracketCurve(
-        of.numbers("notional_floor_usdt"), of.numbers("initial_margin_rate"),
+        above(of.numbers("notional_floor_usdt")), of.numbers("initial_margin_rate"),
         tuple(rate + fee for rate in of.numbers("maintenance_margin_rate")),
         of.numbers("maintenance_deduction_usdt"), cap=of.numbers("notional_cap_usdt")[-1])
     market = MarketRules(curve, contract_size=of.number("contract_size"), taker_fee_rate=fee)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from leverline.margin.curves import BracketCurve
+from leverline.margin.curves import BracketCurve, above
 from leverline.margin.presets.engine_preset import EnginePreset, Figures, engine_preset
 from leverline.margin.rulebooks.hyperliquid import RULEBOOK, Tier, brackets_of, initial_margin
 from leverline.margin.rules import MarketRules
@@ -31,7 +31,7 @@ def tiers_of(of: Figures) -> tuple[Tier, ...]:
 def _curve(tiers: tuple[Tier, ...]) -> BracketCurve:
     rows = brackets_of(tiers).rows
     return BracketCurve(
-        floors=tuple(float(row.floor) for row in rows),
+        floors=above(float(row.floor) for row in rows),
         initial_rates=tuple(float(initial_margin(Fraction(1), tier.max_leverage)) for tier in tiers),
         maintenance_rates=tuple(float(row.rate) for row in rows),
         deductions=tuple(float(row.deduction) for row in rows))
