@@ -104,7 +104,7 @@ class BookDiff(ShownAsTables):
         came = [(f"/instruments/{s}", "-", "added", "-", "loosens") for s in self.added]
         went = [(f"/instruments/{s}", "listed", "removed", "-", "tightens") for s in self.removed]
         moved = [
-            (c.pointer, _shown(c.pointer, c.old), _shown(c.pointer, c.new),
+            (c.pointer, shown(c.pointer, c.old), shown(c.pointer, c.new),
              "-" if c.relative is None else f"{100 * c.relative:+.1f} %", c.effect)
             for c in self.changes
         ]
@@ -144,7 +144,7 @@ def diff_books(old: LimitBook, new: LimitBook) -> BookDiff:
     )
 
 
-def _shown(path: str, value: Any) -> str:
+def shown(path: str, value: Any) -> str:
     """A leaf for people: ledger amounts in the settlement currency, unset as a dash."""
     if value is None:
         return "-"

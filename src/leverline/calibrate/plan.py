@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from leverline.calibrate.collateral_steps import STEERED
+from leverline.calibrate.diff import shown
 from leverline.calibrate.governed_parameter import Why
 from leverline.calibrate.governor import instant, nanoseconds
-from leverline.ground.display import DisplayTable, ShownAsTables, number_text
+from leverline.ground.display import DisplayTable, ShownAsTables
 from leverline.ground.errors import UsageError, require
 from leverline.market.times import iso
 from leverline.model.accounts import AccountBook
@@ -99,9 +100,10 @@ class Plan(ShownAsTables):
 
     def display_tables(self) -> tuple[DisplayTable, ...]:
         """Steps, then what is not reached."""
-        steps = [(s.at, s.pointer, number_text(s.old), number_text(s.new), number_text(s.target), s.reason)
+        steps = [(s.at, _words(s.pointer), *(shown(s.pointer, x) for x in (s.old, s.new, s.target)), s.reason)
                  for s in self.steps]
-        rest = [(u.pointer, number_text(u.stops_at), number_text(u.target), u.why) for u in self.unreached]
+        rest = [(_words(u.pointer), shown(u.pointer, u.stops_at), shown(u.pointer, u.target), u.why)
+                for u in self.unreached]
         return (DisplayTable(f"Legal steps from {self.start}", ("at", "limit", "from", "to", "target", "why"), steps),
                 DisplayTable("Not reached", ("limit", "stops at", "target", "why"), rest))
 
@@ -148,6 +150,12 @@ def plan_steps(
                         None if accounts is None else tuple(hit), book)
         state = replace(made.state, now_ns=due)
     raise UsageError(f"no end after {MAX_ROUNDS} dates", remedy="the books are too far apart for this policy")
+
+
+def _words(pointer: str) -> str:
+    """A JSON pointer for readers: whose limit, then which one."""
+    parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+    return " ".join([*parts[1:2], *(part.replace("_", " ") for part in parts[2:])]) if len(parts) > 1 else pointer
 
 
 def _next_time(made: PolicyStep, now_ns: int) -> int | None:
