@@ -160,7 +160,7 @@ def test_a_venue_without_a_preset_is_refused_with_the_reason(name: str) -> None:
     """A user would be shown a figure for a rule that the engine does not have."""
     with pytest.raises(UsageError) as refused:
         venue_rules(name)
-    assert {"crvusd": "band by band", "flat": "limit book", "maker": "market by market",
+    assert {"crvusd": "band by band", "flat": "limit book", "maker": "some begin with it",
             "no-such-venue": "no venue preset"}[name] in str(refused.value)
 
 

@@ -48,7 +48,8 @@ def preset_named(name: str) -> EnginePreset:
                          remedy=f"see its rule in words: leverline venues {name}")
     near = [known for known in found if known.startswith(f"{name}-")]
     if near:
-        raise UsageError(f"the limits of {name!r} hold market by market", remedy=f"choose one of {', '.join(near)}")
+        raise UsageError(f"no venue preset is named {name!r}, but some begin with it",
+                         remedy=f"choose one of {', '.join(near)}")
     raise UsageError(f"no venue preset is named {name!r}", remedy=f"choose one of {', '.join(found)}")
 
 
