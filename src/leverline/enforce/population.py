@@ -8,19 +8,18 @@ are drawn one after another, so that the first hundred of a thousand are the hun
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from random import Random
 from statistics import NormalDist
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from leverline.enforce.terms import MarketTerms
-from leverline.ground.errors import refuse, require
+from leverline.ground.errors import require
+from leverline.model.noun_files import read_noun, shipped_noun
 from leverline.model.quantities import UNITS_PER_ONE, Noun
 
 SHARES_SUM_WITHIN = 1e-9
@@ -76,24 +75,12 @@ class Population(Noun):
     @classmethod
     def shipped(cls) -> Self:
         """The one that ships with leverline."""
-        text = resources.files("leverline.enforce").joinpath("population.toml").read_text(encoding="utf-8")
-        return cls.model_validate(tomllib.loads(text))
+        return shipped_noun(cls, "leverline.enforce", "population.toml")
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a TOML file; refuse (exit 2) unknown keys, missing keys and values out of range."""
-        try:
-            document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            refuse(f"cannot be read: {error.strerror}", file=str(path))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            refuse(f"is not TOML: {error}", file=str(path))
-        try:
-            return cls.model_validate(document)
-        except ValidationError as error:
-            first = error.errors()[0]
-            refuse(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}", file=str(path),
-                   remedy="start from the population that ships")
+        return read_noun(cls, path, remedy="start from the population that ships")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from math import ceil, floor
 from leverline.enforce.breaker_terms import BreakerTerms, breaker_terms
 from leverline.ground.errors import UsageError, require
 from leverline.margin.rounding import ceil_div
+from leverline.model.collateral import AssetLimits
 from leverline.model.instrument import Payoff
 from leverline.model.limitbook import InstrumentLimits, LimitBook
 from leverline.model.quantities import UNITS_PER_ONE
@@ -107,12 +108,7 @@ def terms_of_book(book: LimitBook) -> VenueTerms:
     return VenueTerms(
         book_id=book.id, settlement=book.settlement,
         markets={symbol: _market_terms(symbol, limits) for symbol, limits in sorted(book.instruments.items())},
-        assets={asset: AssetTerms(
-            asset,
-            tuple(t.value_floor for t in limits.haircut_tiers) if limits.haircut_tiers else (0,),
-            _weights(limits.ltv, [t.haircut for t in limits.haircut_tiers or ()]),
-            _weights(limits.liquidation_threshold, [t.haircut for t in limits.haircut_tiers or ()]),
-            limits.supply_cap) for asset, limits in sorted(book.collateral.items())},
+        assets={asset: _asset_terms(asset, limits) for asset, limits in sorted(book.collateral.items())},
         breakers=breaker_terms(book.venue.breakers),
     )
 
@@ -140,10 +136,20 @@ def _market_terms(symbol: str, limits: InstrumentLimits) -> MarketTerms:
     )
 
 
-def _weights(whole: float | None, haircuts: list[float]) -> tuple[int, ...]:
-    """Ppm of each slice: the loan's weight and the slice's haircut, whichever counts less."""
-    base = PPM if whole is None else floor(_exact(whole) * PPM)
-    return tuple(min(base, floor((1 - _exact(h)) * PPM)) for h in haircuts) or (base,)
+def _asset_terms(asset: str, limits: AssetLimits) -> AssetTerms:
+    """Weights by slices of value: the loan's limit or the haircut, whichever counts less.
+
+    What is unset takes nothing off, but ``ltv`` never counts more than the threshold: a loan would open liquidatable.
+    Value below the first haircut tier has no haircut.
+    """
+    tiers = [(tier.value_floor, tier.haircut) for tier in limits.haircut_tiers or ()]
+    if not tiers or tiers[0][0] > 0:
+        tiers.insert(0, (0, 0.0))
+    threshold = PPM if limits.liquidation_threshold is None else floor(_exact(limits.liquidation_threshold) * PPM)
+    ltv = threshold if limits.ltv is None else min(threshold, floor(_exact(limits.ltv) * PPM))
+    left = [floor((1 - _exact(haircut)) * PPM) for _, haircut in tiers]
+    return AssetTerms(asset, tuple(start for start, _ in tiers), tuple(min(ltv, weight) for weight in left),
+                      tuple(min(threshold, weight) for weight in left), limits.supply_cap)
 
 
 def _exact(number: float) -> Fraction:

@@ -5,14 +5,12 @@ Profiles are TOML files beside this module; every number in them is an assumptio
 
 from __future__ import annotations
 
-import tomllib
-from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from leverline.ground.errors import UsageError, refuse
+from leverline.ground.errors import UsageError
 from leverline.model.appetite_line import (
     CapsAppetite,
     CollateralAppetite,
@@ -23,6 +21,7 @@ from leverline.model.appetite_line import (
     GovernorAppetite,
     LiquidityAppetite,
 )
+from leverline.model.noun_files import read_noun, shipped_noun
 from leverline.model.quantities import Noun
 
 PROFILES = ("exchange", "perp-dex", "ccp")
@@ -123,21 +122,9 @@ class RiskAppetite(Noun):
         """A profile that ships with leverline: ``exchange``, ``perp-dex`` or ``ccp``."""
         if name not in PROFILES:
             raise UsageError(f"there is no profile {name!r}", remedy=f"choose one of {', '.join(PROFILES)}")
-        text = resources.files("leverline.model").joinpath("profiles", f"{name}.toml").read_text(encoding="utf-8")
-        return cls.model_validate(tomllib.loads(text))
+        return shipped_noun(cls, "leverline.model", "profiles", f"{name}.toml")
 
     @classmethod
     def read(cls, path: Path) -> RiskAppetite:
         """Read a TOML file; refuse (exit 2) unknown keys, missing keys and values out of range."""
-        try:
-            document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            refuse(f"cannot be read: {error.strerror}", file=str(path))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            refuse(f"is not TOML: {error}", file=str(path))
-        try:
-            return cls.model_validate(document)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            refuse(f"{key}: {first['msg']}", file=str(path), remedy="start from a shipped profile")
+        return read_noun(cls, path, remedy="start from a shipped profile")

@@ -297,6 +297,5 @@ RULEBOOK = RulebookDescription(
     presets=PRESETS,
     cautions=("A solvent holder pays for a bankrupt one through the funding index, on whichever side.",
               "The reduction of the profit weight by the market's pnl imbalance and the oracle guards are left out.",
-              "SOL's weights are of an undated page; the scaling of its initial weight by total deposits is left out.",
-              "The steps inside a perpetual liquidation are put together from its figures, not read in its code."),
+              "SOL's weights are of an undated page; the scaling of its initial weight by total deposits is left out."),
 )
