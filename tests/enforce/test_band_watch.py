@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import given
 
 from leverline.enforce.band_watch import BandWatch
+from leverline.enforce.breakers import may_liquidate
 from leverline.enforce.effects import LiquidationOrder, MarginCall, Rejected
-from leverline.enforce.events import Deposit, Event, Funding, OracleUpdate, PoolKey
+from leverline.enforce.events import (
+    Body,
+    Deposit,
+    Event,
+    Fill,
+    Funding,
+    LiquidationFill,
+    OracleUpdate,
+    PoolKey,
+    TimePassed,
+    Withdraw,
+)
+from leverline.enforce.liquidating import look_at
 from leverline.enforce.policy_presets import LEVERLINE
 from leverline.enforce.state import VenueState
 from leverline.enforce.venue import OUTSIDE_MARKET, Venue
-from leverline.enforce.watch import SweepWatch
+from leverline.enforce.watch import SweepWatch, is_settled
 from tests.enforce.worlds import ANN, BTC, ETH, World, terms
 
 USDT = 10**6
@@ -103,3 +120,39 @@ def test_bands_take_no_more_room_than_the_venue() -> None:
     assert sum(len(heap) for heap in (*watch.falls.values(), *watch.rises.values())) <= 2 * (64 + 4 * 100 + 1)
     assert watch.count == 0
     assert "MarginCall" in [type(effect).__name__ for effect in world.price(BTC, 9_000)]
+
+
+KINDS = ["price", "trade", "deposit", "withdraw", "coin", "coins", "time", "fund", "fee", "fill"]
+HAPPENINGS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 3), st.integers(1, 120),
+                                st.integers(-300_000, 300_000)), max_size=30)
+
+
+@given(happenings=HAPPENINGS)
+def test_a_look_at_a_settled_pool_does_nothing(happenings: Any) -> None:
+    """A deposit into such a pool is not looked at: were it due a call or a liquidation, it would slip through."""
+    world = World.of()
+    for name, price in ((BTC, 10_000), (ETH, 10_000), ("COIN", USDT)):
+        world.price(name, price)
+    keys = [PoolKey(name) for name in "abcd"]
+    for key in keys:
+        world.open(key, 20 * USDT)
+    state = world.venue.state
+    for name, who, size, move in happenings:
+        key, other = keys[who], keys[who - 1]
+        mark = state.markets[BTC].mark or 1
+        orders = state.room("orders")
+        bodies: dict[str, Body] = {
+            "price": OracleUpdate(BTC, "one", max(1, mark * (10**6 + move) // 10**6), 0, state.now_ns),
+            "trade": Fill(BTC, key, other, size, mark), "deposit": Deposit(key, "USDT", size * USDT // 10),
+            "withdraw": Withdraw(key, "USDT", size * USDT // 10), "coins": Deposit(key, "COIN", size * USDT // 10),
+            "coin": OracleUpdate("COIN", "one", USDT + 2 * move, 0, state.now_ns), "time": TimePassed(),
+            "fund": Funding(BTC, move // 20), "fee": Fill(ETH, key, OUTSIDE_MARKET, 1, 10_000, size * USDT // 4),
+            "fill": LiquidationFill(min(orders, default=1), OUTSIDE_MARKET, 1, max(
+                1, orders[min(orders)].limit if orders else 1)),
+        }
+        world.do(bodies[name], after_s=size)
+        before = state.digest()
+        for pool in range(1, len(keys) + 1):
+            if is_settled(state, pool):
+                assert look_at(state, [pool], LEVERLINE, may_liquidate) == []
+        assert state.digest() == before

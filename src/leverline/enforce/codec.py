@@ -7,14 +7,15 @@ refused with its place, because a sender that is misunderstood is worse than one
 from __future__ import annotations
 
 import json
-import types
+from codecs import BOM_UTF8
+from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from leverline.enforce.effects import Effect
 from leverline.enforce.events import VERSION, Event, PoolKey
-from leverline.enforce.shape import BODIES, LARGEST, LONGEST_BOOK, LONGEST_NAME, half_character
+from leverline.enforce.shape import BODIES, LARGEST, LONGEST_BOOK, LONGEST_NAME, SHAPES, half_character
 from leverline.ground.errors import refuse
 from leverline.model.accounts import Mode
 
@@ -23,9 +24,9 @@ _KEYS = {"v", "seq", "ts_ns", "type", "id", "body"}
 
 def encode(event: Event) -> str:
     """One line, without its newline; equal events give equal bytes."""
-    return json.dumps(
+    return _ENCODER.encode(
         {"v": VERSION, "seq": event.seq, "ts_ns": event.ts_ns, "type": type(event.body).__name__, "id": event.id,
-         "body": plain(event.body)}, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+         "body": {name: getattr(event.body, name) for name in _READERS[type(event.body)]}})
 
 
 def plain(value: Any) -> Any:
@@ -49,13 +50,13 @@ def encode_effect(effect: Effect) -> dict[str, Any]:
 def decode(line: str | bytes, *, file: str | None = None, row: int | None = None) -> Event:
     """One event; raises :class:`MalformedInputError` with file, row and the key that is wrong."""
     try:
-        document = json.loads(line, parse_constant=_no_constant, object_pairs_hook=_no_twins)
+        document = _parsed(line if isinstance(line, str) else str(line.removeprefix(BOM_UTF8), "utf-8"))
     except (ValueError, RecursionError) as error:
         refuse(f"is not JSON: {str(error)[:200]}", file=file, row=row)
     if not isinstance(document, dict):
         refuse("an event is a JSON object", file=file, row=row)
-    unknown, missing = sorted(set(document) - _KEYS), sorted(_KEYS - set(document))
-    if unknown or missing:
+    if document.keys() != _KEYS:
+        unknown, missing = sorted(document.keys() - _KEYS), sorted(_KEYS - document.keys())
         refuse(f"unknown keys {unknown}, missing keys {missing}", file=file, row=row)
     if type(document["v"]) is not int or document["v"] != VERSION:
         refuse(f"version {document['v']!r} is not {VERSION}", file=file, row=row, column="v")
@@ -63,8 +64,8 @@ def decode(line: str | bytes, *, file: str | None = None, row: int | None = None
     if not isinstance(kind, str) or kind not in BODIES:
         refuse(f"unknown type {kind!r}", file=file, row=row, column="type", remedy=f"one of {', '.join(BODIES)}")
     try:
-        return Event(_read(int, document["seq"], "seq"), _read(int, document["ts_ns"], "ts_ns"),
-                     _read(str, document["id"], "id"), _body(BODIES[kind], document["body"]))
+        return Event(_number(document["seq"], "seq"), _number(document["ts_ns"], "ts_ns"), _name(document["id"], "id"),
+                     _body(BODIES[kind], document["body"]))
     except _UnreadableError as error:
         refuse(error.what, file=file, row=row, column=error.key)
 
@@ -75,48 +76,70 @@ class _UnreadableError(Exception):
         self.key, self.what = key, what
 
 
+def _parsed(line: str) -> Any:
+    line = line.strip(" \t\r\n")
+    document, end = _DECODER.raw_decode(line)
+    if end != len(line):
+        raise ValueError("more than one value")
+    return document
+
+
 def _body(kind: type, document: Any) -> Any:
     """Fields of one event type, each read as its annotation says."""
+    readers = _READERS[kind]
     if not isinstance(document, dict):
         raise _UnreadableError("body", "is a JSON object")
-    known = {f.name: f for f in fields(kind)}
-    unknown = sorted(set(document) - set(known))
+    if document.keys() != readers.keys():
+        document = _with_defaults(kind, document)
+    return kind(*[read(document[name], name) for name, read in readers.items()])
+
+
+def _with_defaults(kind: type, document: dict[str, Any]) -> dict[str, Any]:
+    """The fields given and the defaults of those that are not; refuses one without a default, and one unknown."""
+    known = {f.name: f.default for f in fields(kind)}
+    unknown = sorted(document.keys() - known.keys())
     if unknown:
         raise _UnreadableError("body", f"{kind.__name__} has no {unknown}")
-    hints = get_type_hints(kind)
-    absent = [name for name, f in known.items() if name not in document and f.default is MISSING]
+    absent = [name for name, default in known.items() if name not in document and default is MISSING]
     if absent:
         raise _UnreadableError("body", f"{kind.__name__} needs {absent}")
-    return kind(**{name: _read(hints[name], value, name) for name, value in document.items()})
+    return {**known, **document}
 
 
-def _read(hint: Any, value: Any, key: str) -> Any:
-    if get_origin(hint) in (Union, types.UnionType):
-        options = get_args(hint)
-        return None if value is None and type(None) in options else _read(options[0], value, key)
-    if hint is PoolKey:
-        if not isinstance(value, list) or len(value) != len(PoolKey._fields):
-            raise _UnreadableError(key, "a pool is [account, sub-account]")
-        return PoolKey(*(_read(str, part, key) for part in value))
-    if hint is Mode:
-        if value not in list(Mode):
-            raise _UnreadableError(key, f"a mode is one of {', '.join(Mode)}")
-        return Mode(value)
-    if hint is bool:
-        if not isinstance(value, bool):
-            raise _UnreadableError(key, f"is true or false, got {value!r}")
-        return value
-    if hint is int:
-        if not isinstance(value, int) or isinstance(value, bool) or abs(value) > LARGEST:
-            raise _UnreadableError(key, f"is an integer within 2^63, got {str(value)[:40]!r}")
-        return value
-    assert hint is str, f"no reader for {hint}"
-    longest = LONGEST_BOOK if key == "book" else LONGEST_NAME
+def _number(value: Any, key: str) -> int:
+    if type(value) is not int or not -LARGEST <= value <= LARGEST:
+        raise _UnreadableError(key, f"is an integer within 2^63, got {str(value)[:40]!r}")
+    return value
+
+
+def _name(value: Any, key: str, longest: int = LONGEST_NAME) -> str:
     if not isinstance(value, str) or len(value) > longest:
         raise _UnreadableError(key, f"is a text of at most {longest} characters")
     if half_character(value):
         raise _UnreadableError(key, "holds half a character")
     return value
+
+
+def _book(value: Any, key: str) -> str:
+    return _name(value, key, LONGEST_BOOK)
+
+
+def _pool(value: Any, key: str) -> PoolKey:
+    if not isinstance(value, list) or len(value) != len(PoolKey._fields):
+        raise _UnreadableError(key, "a pool is [account, sub-account]")
+    return PoolKey(_name(value[0], key), _name(value[1], key))
+
+
+def _flag(value: Any, key: str) -> bool:
+    if not isinstance(value, bool):
+        raise _UnreadableError(key, f"is true or false, got {value!r}")
+    return value
+
+
+def _mode(value: Any, key: str) -> Mode:
+    if value not in list(Mode):
+        raise _UnreadableError(key, f"a mode is one of {', '.join(Mode)}")
+    return Mode(value)
 
 
 def _no_constant(name: str) -> Any:
@@ -128,3 +151,10 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(document) != len(pairs):
         raise ValueError("a key stands twice")
     return document
+
+
+_READER_OF: dict[Any, Callable[[Any, str], Any]] = {int: _number, str: _name, PoolKey: _pool, bool: _flag, Mode: _mode}
+_READERS = {kind: {name: _book if name == "book" else _READER_OF[hint] for name, hint in rows}
+            for kind, rows in SHAPES.items()}
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_twins)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)

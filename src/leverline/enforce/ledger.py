@@ -8,9 +8,11 @@ reads it for every pool at once.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 
 from leverline.enforce.undo import Undo
-from leverline.ground.errors import require
+from leverline.ground.errors import UsageError
 
 Holder = str | int
 """A house account's name, or a pool's number."""
@@ -21,6 +23,8 @@ DUST = "dust"
 SHARED_FUND = "fund"
 LIMIT = 2**62
 """No balance reaches this: int64 with a bit to spare."""
+CARRIED = LIMIT // 4
+"""Nor does a market's open interest at its mark reach this: what closing it books must fit into balances."""
 
 
 def fund_of(market: str) -> str:
@@ -36,6 +40,11 @@ class Ledger:
     undo: Undo
     cash: list[int] = field(default_factory=list)  # settlement units of each pool
     others: dict[tuple[Holder, str], int] = field(default_factory=dict)
+    assets_of: dict[int, tuple[str, ...]] = field(init=False)  # that ``others`` names of each pool, ascending
+
+    def __post_init__(self) -> None:
+        held = sorted((pool, asset) for pool, asset in self.others if isinstance(pool, int))
+        self.assets_of = {pool: tuple(asset for _, asset in rows) for pool, rows in groupby(held, itemgetter(0))}
 
     def balance(self, holder: Holder, asset: str) -> int:
         """Units of ``asset`` that ``holder`` has; 0 where it never had any."""
@@ -45,7 +54,8 @@ class Ledger:
 
     def move(self, source: Holder, target: Holder, asset: str, amount: int) -> None:
         """Move ``amount`` units, at least 0."""
-        require(amount >= 0, "an amount moved is not negative", got=amount)
+        if amount < 0:
+            raise UsageError(f"an amount moved is not negative; got {amount!r}")
         if amount == 0 or source == target:
             return
         self._set(source, asset, self.balance(source, asset) - amount)
@@ -68,8 +78,13 @@ class Ledger:
         return pools + sum(amount for (_, held), amount in self.others.items() if held == asset)
 
     def _set(self, holder: Holder, asset: str, amount: int) -> None:
-        require(-LIMIT < amount < LIMIT, "a balance stays within 2^62 units", got=amount)
-        if isinstance(holder, int) and asset == self.settlement:
+        if not -LIMIT < amount < LIMIT:
+            raise UsageError(f"a balance stays within 2^62 units; got {amount!r}")
+        if isinstance(holder, str):
+            self.undo.put(self.others, (holder, asset), amount)
+        elif asset == self.settlement:
             self.undo.put(self.cash, holder, amount)
         else:
+            if (holder, asset) not in self.others:
+                self.undo.put(self.assets_of, holder, tuple(sorted((*self.assets_of.get(holder, ()), asset))))
             self.undo.put(self.others, (holder, asset), amount)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from leverline.enforce.state import VenueState
 from leverline.enforce.terms import MarketTerms
@@ -37,8 +38,7 @@ class Decay:
         return 1 + (self.old.depth if isinstance(self.old, Decay) else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """A pool at current marks, in settlement units.
 
     ``equity`` unweighted; ``counted_*`` with collateral weights (and, for initial margin, capped profits); None of it
@@ -70,15 +70,21 @@ class Standing:
 
 
 def standing(state: VenueState, pool: int) -> Standing:
-    """Value one pool at the marks in force."""
+    """Value one pool at the marks in force; again only when something was written since."""
+    known = state.undo.worked_out()
+    found: Standing | None = known.get(pool)
+    if found is None:
+        found = known[pool] = _valued(state, pool)
+    return found
+
+
+def _valued(state: VenueState, pool: int) -> Standing:
     terms, ledger = state.terms, state.ledger
-    record = state.pools[pool]
-    cash = ledger.cash[pool]
-    equity = counted_initial = counted_maintenance = cash
-    owes, priced = cash < 0, True
-    for asset, rules in terms.assets.items():
-        amount = ledger.balance(pool, asset)
-        if amount == 0 or asset == terms.settlement:
+    equity = counted_initial = counted_maintenance = ledger.cash[pool]
+    owes, priced = equity < 0, True
+    for asset in ledger.assets_of.get(pool, ()):
+        amount = ledger.others[pool, asset]
+        if amount == 0:
             continue
         price = state.asset_price.get(asset)
         if price is None:
@@ -87,10 +93,12 @@ def standing(state: VenueState, pool: int) -> Standing:
         value = amount * price // ONE_ASSET  # toward minus infinity: collateral down, debt up
         opening = state.room("opening").get(asset, price) if amount > 0 else price  # of pegged collateral the low side
         owes = owes or amount < 0
+        rules = terms.assets[asset]
         equity += value
         counted_initial += rules.counted(min(value, amount * opening // ONE_ASSET), initial=True)
         counted_maintenance += rules.counted(value, initial=False)
     initial = maintenance = 0
+    decays: dict[str, Decay] = state.room("decay")
     for market, lots in state.positions.lots[pool].items():
         mark = state.markets[market].mark
         owes = True
@@ -103,8 +111,8 @@ def standing(state: VenueState, pool: int) -> Standing:
         equity += profit
         counted_initial += profit if row.profit_cap is None else min(profit, row.profit_cap)
         counted_maintenance += profit
-        initial += row.initial(notional, record.account_class)
-        maintenance += maintenance_of(state, market, notional)
+        initial += row.initial(notional, state.pools[pool].account_class)
+        maintenance += (decays.get(market) or row).maintenance(notional)
     return Standing(equity, counted_initial, counted_maintenance, initial, maintenance, owes, priced)
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from leverline.enforce.effects import Reject
 from leverline.enforce.ledger import LIMIT
 from leverline.enforce.owing import Owing, Peril, note_owing
-from leverline.enforce.rejection import reject_unless
+from leverline.enforce.rejection import RejectedError, reject_unless
 from leverline.enforce.state import VenueState
 from leverline.margin.rounding import truncated_div
 
@@ -18,34 +16,37 @@ def trade(state: VenueState, market: str, buyer: int, seller: int, lots: int, pr
     What one side realises the other pays through its cost, so money is conserved to the unit.
     """
     reject_unless(buyer != seller, Reject.MALFORMED, "a pool cannot trade with itself")
-    before = _long(state, buyer, market) + _long(state, seller, market)
-    change_position(state, buyer, market, lots, price)
-    change_position(state, seller, market, -lots, price)
-    after = _long(state, buyer, market) + _long(state, seller, market)
-    now = state.markets[market]
-    state.undo.put(state.markets, market, replace(now, open_interest=now.open_interest + after - before))
+    grown = (change_position(state, buyer, market, lots, price) + change_position(state, seller, market, -lots, price))
+    state.undo.put(state.markets, market, state.markets[market].grown(grown))
 
 
-def change_position(state: VenueState, pool: int, market: str, lots: int, price: int) -> None:
-    """Add signed ``lots`` at ``price``; what closes is realised into the pool's cash.
+def change_position(state: VenueState, pool: int, market: str, lots: int, price: int) -> int:
+    """Add signed ``lots`` at ``price``; what closes is realised into the pool's cash. Lots that its long side grew."""
+    held = state.positions.lots[pool].get(market, 0)
+    cost = state.positions.cost[pool].get(market, 0)
+    realised, now_held, now_cost = after_trade(held, cost, lots, price, state.terms.markets[market].value)
+    if held * lots < 0:
+        state.undo.put(state.ledger.cash, pool, _bounded(state.ledger.cash[pool] + realised))
+    store_position(state, pool, market, now_held, _bounded(now_cost))
+    return max(0, now_held) - max(0, held)
+
+
+def after_trade(held: int, cost: int, lots: int, price: int, value: int) -> tuple[int, int, int]:
+    """(units realised, lots held, their cost) of a position after signed ``lots`` at ``price``.
 
     Closing releases cost in proportion to the lots closed, toward zero: the remainder stays with what is open, so that
     closing in parts or at once realises the same in the end.
     """
-    held = state.positions.lots[pool].get(market, 0)
-    cost = state.positions.cost[pool].get(market, 0)
-    value = state.terms.markets[market].value
-    reduces = held != 0 and (held > 0) != (lots > 0)
-    closing = (-held if abs(lots) >= abs(held) else lots) if reduces else 0
-    released = truncated_div(cost * abs(closing), abs(held)) if reduces else 0
+    if held * lots >= 0:
+        return 0, held + lots, cost + lots * price * value
+    closing = -held if abs(lots) >= abs(held) else lots
+    released = truncated_div(cost * abs(closing), abs(held))
     proceeds = -closing * price * value  # of a long sold positive, of a short bought back negative
-    if closing:
-        state.undo.put(state.ledger.cash, pool, _bounded(state.ledger.cash[pool] + proceeds - released))
-    opening = lots - closing
-    _store(state, pool, market, held + lots, _bounded(cost - released + opening * price * value))
+    return proceeds - released, held + lots, cost - released + (lots - closing) * price * value
 
 
-def _store(state: VenueState, pool: int, market: str, lots: int, cost: int) -> None:
+def store_position(state: VenueState, pool: int, market: str, lots: int, cost: int) -> None:
+    """Write one position as it stands now, none at no lots; what its pool then owes is noted."""
     undo, rows = state.undo, state.positions
     if lots:
         undo.put(rows.lots[pool], market, _bounded(lots))
@@ -60,10 +61,7 @@ def _store(state: VenueState, pool: int, market: str, lots: int, cost: int) -> N
             note_owing(state, pool, Owing(market, Peril.LIQUIDATION))
 
 
-def _long(state: VenueState, pool: int, market: str) -> int:
-    return max(0, state.positions.lots[pool].get(market, 0))
-
-
 def _bounded(amount: int) -> int:
-    reject_unless(-LIMIT < amount < LIMIT, Reject.OVERFLOW)
-    return amount
+    if -LIMIT < amount < LIMIT:
+        return amount
+    raise RejectedError(Reject.OVERFLOW)

@@ -6,11 +6,10 @@ through :class:`Undo` only, so that a rejected event can be taken back.
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field, fields, is_dataclass
-from enum import Enum
+from dataclasses import dataclass, field
 from typing import Any
 
+from leverline.enforce.digest import digest_of
 from leverline.enforce.effects import Breaker
 from leverline.enforce.events import PoolKey
 from leverline.enforce.ledger import Ledger
@@ -21,6 +20,14 @@ from leverline.model.accounts import Mode
 ROOMS = ("decay", "calls", "orders", "auctions", "resting", "numbers", "cooling", "pending", "owing", "offered",
          "committed", "staged", "sources", "breakers", "growth", "depth", "opening")
 """Parts of the venue that keep records of their own."""
+
+KEYS_KEPT = 1 << 18
+"""Idempotency keys remembered, one an event. At a thousand events a second that is more than four minutes, longer than
+senders go on repeating themselves, and some 40 MB; whoever repeats an older event with its number is out of order."""
+
+
+OUTSIDE_POOL = 0
+"""Number of the outside market, which every venue opens first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,19 @@ class MarketState:
     breaker_since_ns: int = 0
     paused: bool = False  # by an operator
 
+    def at(self, mark: int, now_ns: int) -> MarketState:
+        """The same market at another price."""
+        return MarketState(mark, now_ns, self.open_interest, self.breaker, self.breaker_since_ns, self.paused)
+
+    def trades_otherwise(self, before: MarketState) -> bool:
+        """Whether its price or its halt is another; open interest alone moves nobody's margin."""
+        return self.mark != before.mark or self.breaker is not before.breaker or self.paused != before.paused
+
+    def grown(self, lots: int) -> MarketState:
+        """The same market with ``lots`` (signed) more of open interest."""
+        return MarketState(self.mark, self.marked_ns, self.open_interest + lots, self.breaker, self.breaker_since_ns,
+                           self.paused)
+
 
 @dataclass(slots=True)
 class VenueState:
@@ -76,6 +96,7 @@ class VenueState:
     seq: int = 0
     now_ns: int = 0
     seen: dict[str, int] = field(default_factory=dict)  # idempotency keys to the event that used them
+    keys: list[str] = field(default_factory=list)  # the same as a ring: of event ``seq`` at ``(seq - 1) % KEYS_KEPT``
 
     @classmethod
     def of(cls, terms: VenueTerms) -> VenueState:
@@ -96,35 +117,14 @@ class VenueState:
 
     def digest(self) -> str:
         """SHA-256 over the whole state in canonical order: equal states, equal digests, on any machine."""
-        hasher = hashlib.sha256()
-        _feed(hasher, {f.name: getattr(self, f.name) for f in fields(self) if f.name != "undo"})
-        return hasher.hexdigest()
+        return digest_of(self)
 
-
-def _feed(hasher: Any, value: Any) -> None:
-    """Feed a canonical, self-delimiting form of ``value``: type letter, length, content; mappings by sorted keys."""
-    match value:
-        case None:
-            hasher.update(b"n")
-        case bool():
-            hasher.update(b"b1" if value else b"b0")
-        case Enum():
-            _feed(hasher, value.value)
-        case int() | float() | str():
-            text = repr(value) if not isinstance(value, str) else value
-            hasher.update(f"{type(value).__name__[0]}{len(text.encode())}:{text}".encode())
-        case dict():
-            hasher.update(f"d{len(value)}:".encode())
-            for key in sorted(value, key=repr):
-                _feed(hasher, key)
-                _feed(hasher, value[key])
-        case list() | tuple():
-            hasher.update(f"l{len(value)}:".encode())
-            for item in value:
-                _feed(hasher, item)
-        case Undo():
-            return
-        case _ if is_dataclass(value):
-            _feed(hasher, {f.name: getattr(value, f.name) for f in fields(value)})
-        case _:
-            hasher.update(f"r{value!r}".encode())
+    def remember(self, key: str, seq: int) -> None:
+        """Note that event ``seq``, which stands, used ``key``; the oldest key of a full ring is forgotten."""
+        place = (seq - 1) % KEYS_KEPT
+        if place == len(self.keys):
+            self.keys.append(key)
+        else:
+            del self.seen[self.keys[place]]
+            self.keys[place] = key
+        self.seen[key] = self.seq = seq
