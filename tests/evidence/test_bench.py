@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from leverline.evidence.bench import help_bench, liquidation_bench, million_accounts, rows, run, walk_forward_bench
+from leverline.evidence.bench import (
+    crash_bench,
+    drawn_venue,
+    help_bench,
+    journal_bench,
+    liquidation_bench,
+    million_accounts,
+    recovery_bench,
+    rows,
+    run,
+    venue_bench,
+    walk_forward_bench,
+)
 from leverline.ground.arrays import FloatArray
 from leverline.ground.errors import UsageError
 
@@ -16,7 +29,7 @@ KEYS = ["name", "value", "unit", "baseline", "ratio", "limit_fraction", "notes"]
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Two markets over a little more than the history a model needs, each run timed once."""
     monkeypatch.setattr(walk_forward_bench, "HOURS", 24 * 330)
     monkeypatch.setattr(walk_forward_bench, "MARKETS", 2)
@@ -24,6 +37,17 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(liquidation_bench, "ACCOUNTS", 300)
     monkeypatch.setattr(rows, "ROUNDS", 1)
     monkeypatch.setattr(help_bench, "ROUNDS", 1)
+    monkeypatch.setattr(drawn_venue, "POOLS", 10)
+    for bench, figures in {crash_bench: {"ROUNDS": 1, "ACCOUNTS": 6_000},
+                           venue_bench: {"ROUNDS": 1, "POOLS": 60, "EVENTS": 60}}.items():
+        for name, value in figures.items():
+            monkeypatch.setattr(bench, name, value)
+    for bench, figures in {journal_bench: {"ROUNDS": 1, "TOGETHER": 20, "COMMITS": 3, "BYTES_EVENTS": 300},
+                           recovery_bench: {"ROUNDS": 1, "EVENTS": 400, "EVERY": 200, "TAIL": 100, "LARGE": 20,
+                                            "HANDLED": 200}}.items():
+        monkeypatch.setattr(bench, "cache_directory", lambda: tmp_path)
+        for name, value in figures.items():
+            monkeypatch.setattr(bench, name, value)
 
 
 @pytest.mark.usefixtures("small")
@@ -64,6 +88,16 @@ def test_both_sides_find_a_tail_in_the_same_windows() -> None:
     days = 330 - 250 - 30 - 1  # history of losses, warm-up of volatility, the last loss a day late
     assert found == pytest.approx(2 * 2 * days, abs=2 * 2)
     assert np.isfinite(ours[0, 0, -1]).all()
+
+
+@pytest.mark.usefixtures("small")
+def test_a_recovery_is_of_the_journal_that_the_row_describes() -> None:
+    """The row would say half a million events while a handful were replayed."""
+    path, made = recovery_bench.standing_journal()
+    assert (made["snapshot"] >= 400, made["tail"], made["pools"]) == (True, 100, 10)
+    assert recovery_bench.standing_journal() == (path, made), "from the cache"
+    assert [row.name for row in recovery_bench.rows()] == list(recovery_bench.ROWS)
+    assert {str(row) for row in path.parent.parent.iterdir()} == {str(path.parent)}
 
 
 def test_a_name_selects_its_row_and_those_below_it(monkeypatch: pytest.MonkeyPatch) -> None:

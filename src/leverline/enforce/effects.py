@@ -49,6 +49,7 @@ class Stage(StrEnum):
     """Stages of the waterfall, in the order in which a loss meets them."""
 
     BOOK = "book"
+    ORACLE = "sale at the oracle's price"
     AUCTION = "auction"
     BACKSTOP = "backstop"
     INSURANCE_FUND = "insurance fund"

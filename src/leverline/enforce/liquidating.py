@@ -24,7 +24,14 @@ Handed = list[tuple[Closing, Stage]]
 
 
 def look_at(state: VenueState, pools: Sequence[int], policies: VenuePolicies, gate: LiquidationGate) -> list[Effect]:
-    """Look at ``pools`` in the order given: call margin, liquidate where it is allowed, then run the waterfall once."""
+    """Look at ``pools`` in the order given, then run the waterfall once."""
+    effects, handed = look_at_each(state, pools, policies, gate)
+    return effects + take_closings(state, handed, policies)
+
+
+def look_at_each(state: VenueState, pools: Sequence[int], policies: VenuePolicies, gate: LiquidationGate,
+                 ) -> tuple[list[Effect], Handed]:
+    """Call margin, and liquidate where it is allowed: effects, and what goes on to the waterfall."""
     effects: list[Effect] = []
     handed: Handed = []
     cuts = 0
@@ -51,7 +58,7 @@ def look_at(state: VenueState, pools: Sequence[int], policies: VenuePolicies, ga
         made = _cut_pool(state, pool, now, policies, gate, handed)
         cuts += bool(made)
         effects += made
-    return effects + take_closings(state, handed, policies)
+    return effects, handed
 
 
 def _cut_pool(state: VenueState, pool: int, now: Standing, policies: VenuePolicies, gate: LiquidationGate,
@@ -76,9 +83,16 @@ def _cut_pool(state: VenueState, pool: int, now: Standing, policies: VenuePolici
 
 def _continue(state: VenueState, item: Resting, policies: VenuePolicies, gate: LiquidationGate, handed: Handed,
               ) -> list[Effect]:
-    """Leave an order or auction alone while it has time; then restart it or hand on what is left of it."""
+    """Leave an order or auction alone while it has time; then restart it or hand on what is left of it.
+
+    In a market that may not be liquidated now an order is withdrawn, for its limit protects the pool no more once its
+    other positions lose; an auction stays, and takes no bid.
+    """
     if not gate(state, item.market):
-        return []
+        if isinstance(item, Auction):
+            return []
+        state.undo.put(state.room("pending"), item.pool, state.now_ns)
+        return [withdraw_resting(state, item, "the market may not be liquidated now")]
     if isinstance(item, Auction):
         stage = auction_stage(policies)
         if stage is not None and not stage.is_over(item, state.now_ns):
@@ -109,6 +123,8 @@ def _tightened(state: VenueState, order: Order, policies: VenuePolicies) -> list
 
 def trim_resting(state: VenueState, pool: int) -> list[Effect]:
     """End orders and auctions for more than the pool still holds, because somebody else closed it meanwhile."""
+    if pool not in state.room("resting"):
+        return []
     held = state.positions.lots[pool]
     return [withdraw_resting(state, item, "the position changed") for item in resting_of(state, pool)
             if held.get(item.market, 0) * item.lots <= 0 or abs(item.lots) > abs(held[item.market])]
@@ -122,6 +138,14 @@ def _forget(state: VenueState, pool: int, now: Standing) -> list[Effect]:
         if pool in state.room(name):
             state.undo.remove(state.room(name), pool)
     return [withdraw_resting(state, item, "the pool recovered") for item in resting_of(state, pool)]
+
+
+def let_go(state: VenueState, pool: int) -> list[Effect]:
+    """End what rests of a pool that this event made safe after it was looked at: deleveraged as a winner, say."""
+    if not resting_of(state, pool):
+        return []
+    now = standing(state, pool)
+    return [] if now.liquidatable else _forget(state, pool, now)
 
 
 def follow_up(state: VenueState, pool: int) -> None:

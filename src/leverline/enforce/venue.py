@@ -6,7 +6,7 @@ the sequence: the next event carries the number that the rejected one asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from leverline.enforce import (
@@ -58,7 +58,7 @@ from leverline.enforce.state import PoolRecord, VenueState
 from leverline.enforce.terms import VenueTerms
 from leverline.enforce.watch import Watch, moved
 from leverline.enforce.waterfall import cover_debts
-from leverline.ground.errors import UsageError
+from leverline.ground.errors import UsageError, require
 from leverline.model.accounts import Mode
 
 Handler = Callable[[VenueState, Any], list[Effect]]
@@ -87,6 +87,9 @@ HANDLERS: dict[type, Handler] = {
     TimePassed: lambda state, body: [],  # noqa: ARG005 - time moves what waits, after the event
 }
 
+COLUMNS_FROM = 256
+"""Pools to look at in one event from which columns pay."""
+
 POLICY_HANDLERS: dict[type, PolicyHandler] = {
     LiquidationFill: liquidating.liquidation_fill,
     AuctionBid: auctions.auction_bid,
@@ -106,40 +109,53 @@ class Venue:
         Whether a market's positions may be liquidated now.
     watch : Watch, optional
         Whom a price makes the venue look at; by default those alone whose safe band it leaves.
+    columns_from : int or None, optional
+        From how many pools on a price is handled in columns where that is possible, which changes nothing but the time
+        it takes (:mod:`leverline.enforce.crash`); None for never.
     """
 
     def __init__(self, terms: VenueTerms, policies: VenuePolicies = LEVERLINE, *,
-                 gate: LiquidationGate = breakers.may_liquidate, watch: Watch | None = None) -> None:
+                 gate: LiquidationGate = breakers.may_liquidate, watch: Watch | None = None,
+                 columns_from: int | None = COLUMNS_FROM) -> None:
         self.state = VenueState.of(terms)
         self.policies = policies
         self.gate = gate
         self.watch = BandWatch() if watch is None else watch
+        self.columns_from = columns_from
         cash.new_pool(self.state, PoolRecord(OUTSIDE_MARKET, OUTSIDE_MARKET.account, Mode.CROSS, "", external=True))
         self.state.undo.keep()
 
-    def apply(self, event: Event) -> tuple[Effect, ...]:
-        """Effects of one event; a single :class:`Rejected` where it changed nothing."""
+    def resume(self, state: VenueState) -> None:
+        """Go on from a state that another venue of the same policies stood in."""
+        require(not self.state.seq, "a venue that has begun goes on from its own state", got=self.state.seq)
+        self.state = state
+        self.watch.accepted(state, range(len(state.pools)))
+
+    def apply(self, event: Event) -> Sequence[Effect]:
+        """Effects of one event; a single :class:`Rejected` where it changed nothing.
+
+        A tuple, or after a crash an :class:`~leverline.enforce.effect_batch.EffectBatch`.
+        """
         state = self.state
         misplaced = shape_fault(event) or self._misplaced(event)
         if misplaced is not None:
             return (misplaced,)
-        before = state.seq, state.now_ns
+        before_ns = state.now_ns
         try:
             state.now_ns = event.ts_ns
             effects = self._handle(event.body)
-            state.undo.put(state.seen, event.id, event.seq)
         except RejectedError as error:
-            return self._taken_back(before, Rejected(error.reason, error.detail))
+            return self._taken_back(before_ns, Rejected(error.reason, error.detail))
         except UsageError as error:  # a balance out of range: the ledger refuses to carry it
-            return self._taken_back(before, Rejected(Reject.OVERFLOW, str(error)))
-        state.seq = event.seq
+            return self._taken_back(before_ns, Rejected(Reject.OVERFLOW, str(error)))
+        state.remember(event.id, event.seq)
         state.undo.keep()
-        return tuple(effects)
+        return tuple(effects) if isinstance(effects, list) else effects
 
-    def _taken_back(self, before: tuple[int, int], why: Rejected) -> tuple[Effect, ...]:
+    def _taken_back(self, before_ns: int, why: Rejected) -> tuple[Effect, ...]:
         """The state as it was, byte for byte."""
         self.state.undo.take_back()
-        self.state.seq, self.state.now_ns = before
+        self.state.now_ns = before_ns
         self.watch.rejected()
         return (why,)
 
@@ -153,7 +169,7 @@ class Venue:
             return Rejected(Reject.OUT_OF_ORDER, "time does not go back")
         return None
 
-    def _handle(self, body: Body) -> list[Effect]:
+    def _handle(self, body: Body) -> Sequence[Effect]:
         """The event itself, then everything that follows from it."""
         state = self.state
         kind = type(body)
@@ -168,20 +184,37 @@ class Venue:
         effects += breakers.watch(state, body)
         effects += adoption.step_decays(state)
         looked = moved(state, body, self.watch)
-        effects += liquidating.look_at(state, looked, self.policies, self.gate)
-        effects += self._meet_losses(looked, every=kind is TimePassed)
+        batch = self._in_columns(body, looked, effects) if looked else None
+        if batch is None:
+            if looked:
+                effects += liquidating.look_at(state, looked, self.policies, self.gate)
+            if looked or kind is TimePassed:
+                effects += self._meet_losses(looked, every=kind is TimePassed)
         self.watch.accepted(state, looked)
-        return effects
+        return effects if batch is None else batch
+
+    def _in_columns(self, body: Body, looked: list[int], before: list[Effect]) -> Sequence[Effect] | None:
+        """All effects of a crash, ``before`` among them; None where pools are to be looked at one by one."""
+        if self.columns_from is None or len(looked) < self.columns_from or self.policies.patience_ns:
+            return None
+        from leverline.enforce.crash_waterfall import in_columns  # compiles: a venue without a crash never needs it
+
+        return in_columns(self.state, body, looked, self.policies, self.gate, self.watch, before)
 
     def _meet_losses(self, looked: list[int], *, every: bool) -> list[Effect]:
         """Orders that the event overtook end; debts without positions are paid from collateral, then by the stages."""
         state = self.state
         changed = sorted(pool for pool in state.undo.before(state.ledger.cash) if not state.pools[pool].external)
+        if not changed and not state.room("owing"):
+            return []
         effects: list[Effect] = []
         for pool in changed:
             effects += liquidating.trim_resting(state, pool)
+            pass  # TRY
             liquidating.follow_up(state, pool)
         owing = sorted(state.room("owing") if every else {*looked, *changed} & set(state.room("owing")))
+        if not owing:
+            return effects
         due = [pool for pool in owing if not state.positions.lots[pool] and standing(state, pool).liquidatable]
         sold, bare = sell_collateral(state, due, self.policies)
         covered = cover_debts(state, bare, self.policies)

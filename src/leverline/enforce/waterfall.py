@@ -15,6 +15,8 @@ from leverline.enforce.state import VenueState
 
 def take_closings(state: VenueState, handed: Sequence[tuple[Closing, Stage]], policies: VenuePolicies) -> list[Effect]:
     """Offer closings to the stages after the one that each comes from; what nobody takes waits for another look."""
+    if not handed:
+        return []
     effects: list[Effect] = []
     left = [closing for closing, _ in handed]
     for stage in policies.closing_stages:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from leverline.evidence.bench import (
     book_walk_bench,
     closed_loop_bench,
+    crash_bench,
     health_bench,
     help_bench,
+    journal_bench,
     level3_bench,
     liquidation_bench,
     load_bench,
     pre_trade_bench,
+    recovery_bench,
     tick_bench,
+    venue_bench,
     walk_forward_bench,
 )
 from leverline.evidence.bench.rows import BenchRow
@@ -19,7 +23,8 @@ from leverline.ground.errors import UsageError
 from leverline.ground.progress import track
 
 BENCHES = (walk_forward_bench, book_walk_bench, level3_bench, health_bench, liquidation_bench, tick_bench,
-           pre_trade_bench, load_bench, closed_loop_bench, help_bench)
+           pre_trade_bench, load_bench, closed_loop_bench, venue_bench, crash_bench,
+           journal_bench, recovery_bench, help_bench)
 """Modules with the names of their rows, ``ROWS``, and a function that measures them, ``rows``."""
 ROWS = tuple(row for bench in BENCHES for row in bench.ROWS)
 
