@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from leverline.enforce.bankruptcy import BankruptcyPrice
 from leverline.enforce.codec import decode, encode
-from leverline.enforce.effects import Effect, LiquidationOrder, Rejected, Stage
+from leverline.enforce.effects import (
+    CollateralSeized,
+    Deleveraged,
+    Effect,
+    LiquidationClosed,
+    LossShared,
+    Rejected,
+    Stage,
+)
 from leverline.enforce.events import (
+    AdoptLimits,
     AuctionBid,
     Body,
     Convert,
     Deposit,
+    DepthUpdate,
     Event,
     Fill,
     Funding,
@@ -31,77 +43,132 @@ from leverline.enforce.events import (
     Transfer,
     Withdraw,
 )
-from leverline.enforce.margining import standing
+from leverline.enforce.margining import Standing, standing
 from leverline.enforce.policy_presets import PRESETS
+from leverline.enforce.terms import VenueTerms, terms_of_book
 from leverline.enforce.trading import refusal
 from leverline.enforce.venue import OUTSIDE_MARKET, Venue
 from leverline.enforce.watch import SweepWatch
+from leverline.model import AssetLimits, VenueLimits
 from leverline.model.accounts import Mode
-from tests.enforce.invariants import check_all
-from tests.enforce.worlds import BTC, ETH, SECOND, market, terms
+from leverline.model.limitbook import InstrumentLimits, LimitBook
+from tests.enforce.invariants import check_effects, check_state, eyes_raise_alarms, funds_are_told
+from tests.enforce.witnesses import CheckingWatch, witnessed
+from tests.enforce.worlds import BTC, ETH, SECOND
+from tests.model.books import book, schedule
 
 POOLS = [OUTSIDE_MARKET, *(PoolKey(name) for name in "abcde"), PoolKey("a", "apart"), PoolKey("backstop vault"),
          PoolKey("nobody")]
 pools = st.sampled_from(POOLS)
 traders = st.sampled_from(POOLS[:5])
 markets = st.sampled_from([BTC, ETH])
+names = st.sampled_from([BTC, ETH, "COIN"])
 prices = st.integers(1, 40_000) | st.integers(9_000, 11_000)
 lots = st.integers(1, 400) | st.integers(200, 2_000)
 amounts = st.integers(1, 5 * 10**8)
 assets = st.sampled_from(["USDT", "COIN"])
 shift = st.integers(-400_000, 400_000)
+SOURCES = ("one", "two", "three", "redemption")
+EYES = {"margin_age_s": 60.0, "opening_age_s": 20.0, "redemption_age_s": 600.0, "longest_halt_s": 300.0,
+        "grace_s": 20.0, "growth_floor": 1_000.0, "growth_window_s": 600.0, "depth_window_s": 600.0}
+"""Breakers quick enough to trip, halt and resume within a run."""
+WHOLE_CHECK_EVERY = 7
+DAY = 86_400
+
+
+def written(leverage: float, eyes: dict[str, float] | None, fee: float = 0.001) -> LimitBook:
+    """Two markets of two tiers each, one collateral asset at a 10 % haircut, with or without breakers."""
+    def limits(most: float, **rest: int) -> InstrumentLimits:
+        tiers = schedule((0, 500, most, 0.4 / most), (500, None, most / 2, 0.7 / most))
+        return InstrumentLimits(tiers=tiers, tick=0.1, lot=0.001, liquidation_fee_rate=fee, **rest)
+
+    return book(settlement="USDT", instruments={BTC: limits(leverage), ETH: limits(2 * leverage,
+                                                                                   open_interest_cap=10**10)},
+                collateral={"COIN": AssetLimits(ltv=0.8, liquidation_threshold=0.9)}, explanations={}, overrides=(),
+                venue=VenueLimits(breakers=eyes))
+
+
+BOOKS = {(leverage, seeing): written(leverage, EYES if seeing else None, fee)
+         for leverage, fee in ((5.0, 0.002), (10.0, 0.001), (20.0, 0.0)) for seeing in (False, True)}
+"""Tighter and looser, seeing and blind; adopted one over the other."""
+JSON = {key: limits.to_json() for key, limits in BOOKS.items()}
 
 
 class VenueMachine(RuleBasedStateMachine):
-    """Rules are events; whatever the venue answers, it must stay sound."""
+    """Rules are events; whatever the venue answers, it must stay sound.
 
-    def make(self) -> Venue:
-        """A fresh venue of this run's policies."""
-        eth = market(ETH, initial_ppm=50_000, maintenance_ppm=20_000, open_interest_cap=10**10)
-        return Venue(terms(market(BTC), eth), self.policies)
+    ``presets``: what a run may draw its policies from; ``starts``: whether its first book has breakers.
+    """
 
-    @initialize(name=st.sampled_from(sorted(PRESETS)))
-    def start(self, name: str) -> None:
-        self.policies = PRESETS[name]
-        self.venue = self.make()
-        self.sweeping = Venue(self.venue.state.terms, self.policies, watch=SweepWatch())
+    presets = tuple(sorted(PRESETS))
+    starts = (False, True)
+
+    @initialize(at_random=st.data())
+    def start(self, at_random: st.DataObject) -> None:
+        self.seeing = at_random.draw(st.sampled_from(self.starts))
+        self.first_terms: VenueTerms = terms_of_book(BOOKS[10.0, self.seeing])
+        self.policies = PRESETS[at_random.draw(st.sampled_from(self.presets))]
+        self.venue = Venue(self.first_terms, witnessed(self.policies), watch=CheckingWatch())
+        self.sweeping = Venue(self.first_terms, self.policies, watch=SweepWatch())
         self.log: list[Event] = []
-        self.effects: tuple[Effect, ...] = ()
-        self.digests = [self.venue.state.digest()]
+        self.funds: dict[str, int] = {}
+        self.digest = self.venue.state.digest()
         for key in POOLS[1:-1]:
-            self.send(OpenPool(key, key.account, Mode.SEGREGATED if key.subaccount else Mode.CROSS))
+            mode = {"apart": Mode.SEGREGATED, "": Mode.CROSS}[key.subaccount]
+            self.send(OpenPool(key, key.account, mode))
             self.send(Deposit(key, "USDT", 10**8))
-        for name in (BTC, ETH):
-            self.send(OracleUpdate(name, "one", 10_000, 0, 0))
-        self.send(OracleUpdate("COIN", "one", 10**6, 0, 0))
+        for market in (BTC, ETH):
+            self.see(market, 10_000)
+        self.see("COIN", 10**6)
         self.send(FundInsurance("", 10**7))
 
-    def send(self, body: Body, after_ns: int = 0) -> tuple[Effect, ...]:
+    def send(self, body: Body, after_ns: int = 0) -> Sequence[Effect]:
         state = self.venue.state
         event = Event(state.seq + 1, state.now_ns + after_ns, f"event {len(self.log)}", body)
         return self.apply(event)
 
-    def apply(self, event: Event) -> tuple[Effect, ...]:
+    def see(self, name: str, *said: int, after_s: int = 0) -> None:
+        """A price from as many sources as speak: one, or each its own."""
+        said = said * 3 if len(said) == 1 else said
+        for place, (source, price) in enumerate(zip(SOURCES, said, strict=False)):
+            gap = 0 if place else after_s * SECOND
+            self.send(OracleUpdate(name, source, price, 0, self.venue.state.now_ns + gap), gap)
+
+    def mark(self, name: str) -> int:
+        return self.venue.state.markets[name].mark or 10_000
+
+    def apply(self, event: Event) -> Sequence[Effect]:
         state = self.venue.state
-        before = self.digests[-1]
-        self.effects = self.venue.apply(event)
-        assert self.sweeping.apply(event) == self.effects, "a band hides nobody who must be looked at"
-        if self.effects and isinstance(self.effects[0], Rejected):
-            assert state.digest() == before, "I13: a rejected event changes nothing"
+        was_ns = state.now_ns
+        effects = self.venue.apply(event)
+        assert tuple(self.sweeping.apply(event)) == tuple(effects), "a band hides nobody who must be looked at"
+        if effects and isinstance(effects[0], Rejected):
+            assert state.digest() == self.digest, "I13: a rejected event changes nothing"
         else:
             self.log.append(event)
-            self.digests.append(state.digest())
-            assert self.sweeping.state.digest() == self.digests[-1]
+            self.digest = state.digest()
             assert state.seq == event.seq
-        for effect in self.effects:  # I4 at the price used: orders only for pools that were below maintenance
-            if isinstance(effect, LiquidationOrder) and effect.stage is Stage.BOOK:
-                assert standing(state, state.number[effect.pool]).liquidatable
-        check_all(state, self.effects, self.policies)
-        return self.effects
+            if isinstance(event.body, TimePassed):
+                eyes_raise_alarms(state, state.now_ns - was_ns)
+        check_effects(state, effects, self.policies)
+        funds_are_told(state, effects, self.funds)
+        if len(self.log) % WHOLE_CHECK_EVERY == 0:
+            self.check_whole()
+        return effects
+
+    def check_whole(self) -> None:
+        """Everything from the whole state, and against the venue that looks at everybody."""
+        check_state(self.venue.state)
+        assert self.sweeping.state.digest() == self.digest
+
+    def teardown(self) -> None:
+        if hasattr(self, "digest"):
+            self.check_whole()
 
     @rule(key=pools, asset=assets, amount=amounts)
     def deposit(self, key: PoolKey, asset: str, amount: int) -> None:
-        self.send(Deposit(key, asset, amount))
+        effects = self.send(Deposit(key, asset, amount))
+        assert key == POOLS[-1] or not any(isinstance(e, Rejected) for e in effects), "I14: top-ups are always open"
 
     @rule(key=pools, asset=assets, amount=amounts)
     def withdraw(self, key: PoolKey, asset: str, amount: int) -> None:
@@ -117,18 +184,20 @@ class VenueMachine(RuleBasedStateMachine):
 
     @rule(buyer=traders, seller=traders, name=markets, size=lots, move=shift, fee=st.integers(-1000, 10_000))
     def fill(self, buyer: PoolKey, seller: PoolKey, name: str, size: int, move: int, fee: int) -> None:
-        price = max(1, (self.venue.state.markets[name].mark or 10_000) * (10**6 + move // 20) // 10**6)
+        price = max(1, self.mark(name) * (10**6 + move // 20) // 10**6)
         self.send(Fill(name, buyer, seller, size, price, fee, 0))
 
     @rule(name=markets, down=st.integers(20_000, 400_000), size=lots, buyer=traders, seller=traders)
     def crash(self, name: str, down: int, size: int, buyer: PoolKey, seller: PoolKey) -> None:
         """A position, a fall or a rise, and time for each stage to have its turn."""
-        mark = self.venue.state.markets[name].mark or 10_000
+        mark = self.mark(name)
         self.send(Fill(name, buyer, seller, size, mark))
-        self.send(OracleUpdate(name, "one", max(1, mark * (10**6 - down) // 10**6), 0, self.venue.state.now_ns))
+        self.see(name, max(1, mark * (10**6 - down) // 10**6))
         for _ in range(3):
             self.send(TimePassed(), 11 * SECOND)
-        self.send(OracleUpdate(name, "one", mark, 0, self.venue.state.now_ns))
+            if self.seeing:
+                self.see(name, max(1, mark * (10**6 - down) // 10**6))
+        self.see(name, mark)
 
     @rule(key=pools, name=markets, size=st.integers(-10**6, 10**6), price=prices, reduce_only=st.booleans())
     def ask(self, key: PoolKey, name: str, size: int, price: int, reduce_only: bool) -> None:
@@ -144,13 +213,48 @@ class VenueMachine(RuleBasedStateMachine):
 
     @rule(name=markets, move=shift, wait=st.integers(0, 30))
     def price_moves(self, name: str, move: int, wait: int) -> None:
-        mark = self.venue.state.markets[name].mark or 10_000
-        after = max(1, mark * (10**6 + move) // 10**6)
-        self.send(OracleUpdate(name, "one", after, 0, self.venue.state.now_ns), wait * SECOND)
+        self.see(name, max(1, self.mark(name) * (10**6 + move) // 10**6), after_s=wait)
 
     @rule(price=st.integers(1, 3 * 10**6))
     def collateral_moves(self, price: int) -> None:
-        self.send(OracleUpdate("COIN", "one", price, 0, self.venue.state.now_ns))
+        self.see("COIN", price)
+
+    @rule(name=names, said=st.lists(prices, min_size=2, max_size=4), wait=st.integers(0, 30))
+    def sources_disagree(self, name: str, said: list[int], wait: int) -> None:
+        """Two to four words, the fourth by who redeems: wide apart, or one of them absurd."""
+        self.see(name, *(price * (100 if name == "COIN" else 1) for price in said), after_s=wait)
+
+    @rule(name=names, source=st.sampled_from(SOURCES), price=st.sampled_from([1, 10**3, 10**5, 10**9, 2**61]),
+          width=st.sampled_from([0, 1, 10**5, 2**61]), late=st.sampled_from([0, 3, 30, 90]))
+    def odd_word(self, name: str, source: str, price: int, width: int, late: int) -> None:
+        """One source that is absurd, unsure, late or stale."""
+        self.send(OracleUpdate(name, source, price, width, max(0, self.venue.state.now_ns - late * SECOND)))
+
+    @rule(name=markets, size=st.integers(0, 10**6))
+    def depth(self, name: str, size: int) -> None:
+        self.send(DepthUpdate(name, size))
+
+    @rule(wait=st.sampled_from([6, 61, 301, 400, 1_000]), name=markets, move=shift)
+    def outage(self, wait: int, name: str, move: int) -> None:
+        """Silence until prices are stale or past the longest halt; then steps toward the last word, then good ones."""
+        self.send(OracleUpdate(name, "one", max(1, self.mark(name) * (10**6 + move) // 10**6), 0,
+                               self.venue.state.now_ns))
+        for gap in (6, wait, 11, 11):
+            self.send(TimePassed(), gap * SECOND)
+        for _ in range(3):
+            self.see(name, self.mark(name), after_s=15)
+
+    @rule(leverage=st.sampled_from([5.0, 10.0, 20.0]), days=st.sampled_from([0, 1, 10]), seeing=st.booleans(),
+          wait=st.sampled_from([0, DAY // 3, DAY, 3 * DAY]))
+    def adopt(self, leverage: float, days: int, seeing: bool, wait: int) -> None:
+        """Another line over the one in force, which may be under way itself, and some of its steps."""
+        effects = self.send(AdoptLimits(JSON[leverage, seeing], days * DAY * SECOND))
+        if not any(isinstance(effect, Rejected) for effect in effects):
+            self.seeing = seeing
+        if wait:
+            self.send(TimePassed(), wait * SECOND)
+            for name in (BTC, ETH):
+                self.see(name, self.mark(name))
 
     @rule(name=markets, rate=st.integers(-20_000, 20_000))
     def fund(self, name: str, rate: int) -> None:
@@ -170,7 +274,25 @@ class VenueMachine(RuleBasedStateMachine):
         orders = self.venue.state.room("orders")
         order = orders[sorted(orders)[picked % len(orders)]]
         price = order.limit + better if order.lots > 0 else order.limit - better
-        self.send(LiquidationFill(order.number, taker, max(1, abs(order.lots) * share // 100), price))
+        before, marks = standing(self.venue.state, order.pool), self.marks()
+        effects = self.send(LiquidationFill(order.number, taker, max(1, abs(order.lots) * share // 100), price))
+        if marks == self.marks():  # a breaker's fallback price may step within the event
+            self.judge_harm(order.pool, before, effects)
+
+    def marks(self) -> list[int | None]:
+        return [row.mark for _, row in sorted(self.venue.state.markets.items())]
+
+    def judge_harm(self, pool: int, before: Standing, effects: Sequence[Effect]) -> None:
+        """I4: no larger deficit over maintenance than before, unless the rule harms, and then the effect says so."""
+        closed = [e for e in effects if isinstance(e, LiquidationClosed)]
+        elsewhere = any(isinstance(e, Deleveraged | LossShared | CollateralSeized) for e in effects)
+        if len(closed) != 1 or elsewhere or closed[0].stage is not Stage.BOOK or before.counted_maintenance <= 0:
+            return
+        after = standing(self.venue.state, pool)
+        ratios = after.counted_maintenance * before.maintenance, before.counted_maintenance * after.maintenance
+        assert not after.owes or ratios[0] >= ratios[1] or closed[0].worse_off
+        gentle = isinstance(self.policies.price, BankruptcyPrice) and not self.policies.size.harms_by_design
+        assert not (closed[0].worse_off and gentle)
 
     @precondition(lambda self: self.venue.state.room("auctions"))
     @rule(picked=st.integers(0, 100), bidder=pools, size=lots)
@@ -185,9 +307,10 @@ class VenueMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["", BTC, ETH]), move=shift)
     def halt(self, name: str, move: int) -> None:
-        """A halt, a price inside it, and its end."""
+        """A halt, a price and a fill inside it, and its end."""
         self.send(Pause(name, "by hand"))
-        self.price_moves(BTC, move, 0)
+        self.see(BTC, max(1, self.mark(BTC) * (10**6 + move) // 10**6))
+        self.send(TimePassed(), 5 * SECOND)
         self.send(Resume(name, "by hand"))
 
     @rule(name=st.sampled_from(["", BTC]), amount=amounts)
@@ -226,7 +349,7 @@ class VenueMachine(RuleBasedStateMachine):
         """I11, at intervals: the log written and read gives the same state, and the same effects at its end."""
         if not hasattr(self, "log") or len(self.log) % 25:
             return
-        again = self.make()
+        again = Venue(self.first_terms, self.policies)
         for event in self.log:
             again.apply(decode(encode(event)))
-        assert again.state.digest() == self.digests[-1]
+        assert again.state.digest() == self.digest

@@ -16,11 +16,13 @@ from leverline.enforce.events import (
     Deposit,
     DepthUpdate,
     FundInsurance,
+    LiquidationFill,
     OracleUpdate,
     OrderIntent,
     Settle,
     TimePassed,
 )
+from leverline.enforce.margining import standing
 from leverline.enforce.venue import OUTSIDE_MARKET
 from tests.enforce.watched import SOURCES, WatchedWorld, orders, transitions
 from tests.enforce.worlds import ANN, BTC, ETH, market
@@ -74,6 +76,26 @@ def test_liquidation_waits_for_the_grace_after_an_outage_and_then_runs() -> None
     assert not orders(world.see(BTC, 94_000, after_s=30))
     effects = world.see(BTC, 94_000, after_s=32)
     assert world.breaker() is Breaker.REDUCE_ONLY
+    assert orders(effects)
+
+
+def test_no_order_rests_on_a_limit_that_protects_nobody_any_more() -> None:
+    """Ann's order stood through the outage while her other position lost; filled at its old limit it harmed her."""
+    world = open_world()
+    world.see(ETH, PRICE)
+    world.trade(ANN, OUTSIDE_MARKET, 20, PRICE, ETH)
+    placed = orders(world.see(BTC, 94_500, after_s=1))
+    assert [(order.market, order.pool) for order in placed] == [(BTC, ANN)]
+    for price in (98_000, 97_000):
+        effects = world.see(ETH, price, after_s=62)  # of BTC nobody says anything
+    assert not may_liquidate(world.venue.state, BTC)
+    assert not orders(effects)
+    filled = world.do(LiquidationFill(placed[0].order, OUTSIDE_MARKET, 1, placed[0].limit))
+    assert [e.reason for e in filled if isinstance(e, Rejected)] == [Reject.UNKNOWN_ORDER]
+    for _ in range(40):
+        effects = world.see(BTC, 94_500, after_s=2)
+        if orders(effects):
+            break
     assert orders(effects)
 
 
@@ -252,3 +274,50 @@ def test_a_level_never_skips_a_step_down_and_every_change_says_why(moves: list[t
             assert t.reason
         assert world.venue.state.ledger.total("USDT") == sum(
             sum(held.values()) for held in world.venue.state.positions.cost)
+
+
+def test_a_book_that_sees_is_adopted_over_one_that_did_not() -> None:
+    """The venue broke on the first price of a second source: its mark came from before the eyes were opened."""
+    world = WatchedWorld.of_breakers(None)
+    world.see(BTC, PRICE, sources=("one",))
+    world.open(ANN, 100_000_000)
+    world.trade(ANN, OUTSIDE_MARKET, 100, PRICE)
+    adopt(world, BreakerTerms())
+    world.must(OracleUpdate(BTC, "one", 2 * PRICE, 0, world.venue.state.now_ns))
+    assert asked(world, 1) == Rejected(Reject.NO_PRICE, "at most 0 lots")
+    seen = transitions(world.must(TimePassed(), after_s=6))
+    assert [(t.after, t.reason) for t in seen] == [(Breaker.HALTED, "no valid price: stale")]
+    world.see(BTC, PRICE, after_s=1)
+    assert world.mark() == PRICE
+
+
+def test_a_mark_that_no_source_repeats_halts_and_resumes() -> None:
+    """After a book with breakers was adopted nobody spoke any more: without an end the halt is itself the loss."""
+    world = WatchedWorld.of_breakers(None)
+    world.see(BTC, PRICE, sources=("one",))
+    adopt(world, BreakerTerms())
+    assert [t.after for t in transitions(world.must(TimePassed(), after_s=6))] == [Breaker.HALTED]
+    assert [t.after for t in transitions(world.must(TimePassed(), after_s=1_800))] == [Breaker.REDUCE_ONLY]
+    assert may_liquidate(world.venue.state, BTC)
+
+
+def test_a_book_without_breakers_forgets_what_their_eyes_saw() -> None:
+    """Collateral would open at the low price of a source that nobody listens to any more."""
+    world = open_world()
+    world.see("COIN", 700_000)
+    world.must(OracleUpdate("COIN", "redemption", 1_000_000, 0, world.venue.state.now_ns))
+    pool = world.venue.state.number[ANN]
+    world.must(Deposit(ANN, "COIN", 100_000_000))
+    free = standing(world.venue.state, pool).counted_initial
+    adopt(world, None)
+    world.see("COIN", 1_000_000, sources=("one",))
+    assert standing(world.venue.state, pool).counted_initial == free + 24_000_000  # 0.3 of 100 at a weight of 0.8
+    assert not world.venue.state.room("sources")
+
+
+def adopt(world: WatchedWorld, breakers: BreakerTerms | None) -> None:
+    """Other eyes, as a book's adoption writes them, and an event in which they are first used."""
+    state = world.venue.state
+    state.undo.put(state.book, "now", replace(state.terms, breakers=breakers))
+    state.undo.keep()
+    world.must(TimePassed())

@@ -19,6 +19,8 @@ from leverline.enforce.effects import (
 )
 from leverline.enforce.events import (
     AuctionBid,
+    Pause,
+    Resume,
     TimePassed,
 )
 from leverline.enforce.orders import Auction
@@ -82,3 +84,12 @@ def test_curves_fall_as_the_rulebook_says(curve: Any, price: Any) -> None:
     stage = DutchAuction(curve, duration_s=100, step_s=10)
     assert stage.price(Auction(1, 1, BTC, 5, 1, 0, 10_000, 5), 10 * SECOND) == price
     assert stage.price(Auction(1, 1, BTC, -5, 10**9, 0, 10_000, 5), 10 * SECOND) == 20_000 - price
+
+
+def test_no_bid_is_taken_in_a_halt() -> None:
+    """A bidder would take new risk, and a pool be sold, at a curve from a price that the venue distrusts."""
+    world = auction_world()
+    world.must(Pause(BTC, "odd prices"))
+    assert world.do(AuctionBid(2, BOB, 10, 9_000)) == (Rejected(Reject.HALTED, BTC),)
+    world.must(Resume(BTC, "explained"))
+    world.must(AuctionBid(2, BOB, 10, 9_000))

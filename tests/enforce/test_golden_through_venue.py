@@ -14,16 +14,17 @@ import pytest
 
 from leverline.enforce.bankruptcy import BankruptcyPrice, FillablePrice, OracleMinusFee
 from leverline.enforce.deleveraging_stage import Deleveraging
-from leverline.enforce.effects import Deleveraged, FundMovement, LiquidationClosed, LiquidationOrder
+from leverline.enforce.effects import Deleveraged, FundMovement, LiquidationClosed, LiquidationOrder, LossShared
 from leverline.enforce.events import Deposit, Fill, FundInsurance, LiquidationFill, OpenPool, OracleUpdate, PoolKey
 from leverline.enforce.policies import VenuePolicies
-from leverline.enforce.policy_presets import LEVERLINE
+from leverline.enforce.policy_presets import LEVERLINE, PRESETS
 from leverline.enforce.sizing import Portion, WholePool
 from leverline.enforce.state import VenueState
 from leverline.enforce.terms import TierTerms
 from leverline.enforce.venue import OUTSIDE_MARKET
+from leverline.margin.rulebooks.drift_v2_liquidation import funding_payment
 from leverline.model.accounts import Mode
-from tests.enforce.worlds import World, kinds, market
+from tests.enforce.worlds import ANN, BOB, BTC, CAT, World, kinds, market
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 PPM = 10**6
@@ -39,6 +40,7 @@ REPRODUCED = {
     "binance-isoliq": "the price at which the order goes out",
     "binance-liqprice": "the price at which the order goes out",
     "hyperliquid-isoliq": "the price at which the order goes out",
+    "drift-socialloss": "what each holder bears; of deposits' interest there is none here",
 }
 """Families of this file, and which answer of the venue is held against the figure."""
 
@@ -55,7 +57,6 @@ NOT_HERE = {
     "drift-basetocover": "as drift-liquidate", "drift-liqfee": "as drift-perpiffee",
     "drift-maxpct": "bare figures; the staged size calls the same function",
     "drift-bankruptcy": "pays through an AMM's fee pool, which is not a stage here",
-    "drift-socialloss": "shares by a funding index; the venue shares units by equity",
     "drift-liabtransfer": "spot borrows are not carried", "drift-assettransfer": "spot borrows are not carried",
     "drift-liabimplied": "spot borrows are not carried", "drift-spotiffee": "spot borrows are not carried",
     "drift-swapband": "spot borrows are not carried",
@@ -151,7 +152,7 @@ def test_dydx_insurance_delta(inputs: Any, expected: Any) -> None:
                                          inputs["fill_base_quantums"] // LOT["BTC"], int(price)))
     assert world.fund() - before == expected["insurance_fund_delta"]
     paid = [e.amount for e in effects if isinstance(e, FundMovement)]
-    assert paid == ([expected["insurance_fund_delta"]] if expected["insurance_fund_delta"] < 0 else [])
+    assert paid == [delta for delta in [expected["insurance_fund_delta"]] if delta]
     closed = next(e for e in effects if isinstance(e, LiquidationClosed))
     assert closed.penalty == max(0, expected["insurance_fund_delta"])
 
@@ -269,6 +270,32 @@ def test_hyperliquid_isolated_liquidation_price(inputs: Any, expected: Any) -> N
     assert orders_around(inputs["side"], Fraction(str(inputs["entry_price"])), Fraction(str(inputs["size"])),
                          Fraction(str(inputs["isolated_margin"])), tiers, Fraction(str(expected["liquidation_price"])),
                          Fraction(2, 10**4)) == (False, True)
+
+
+@pytest.mark.parametrize(("inputs", "expected"), [
+    case for case in cases("perp-drift-v2", "drift-socialloss") if "loss" in case.values[0]])
+def test_drift_socialised_loss(inputs: Any, expected: Any) -> None:
+    """Holders who bear more or less than the funding index takes from them have bought into another venue.
+
+    A lot is 1e-3 of the base. Ann sells 1,000 lots at the limit, 20 % below her entry, with half the money for it.
+    """
+    policies = replace(PRESETS["drift-v2"], size=WholePool(), price=OracleMinusFee(0))
+    world = World.of(policies, market(BTC, penalty_ppm=0))
+    loss, (long, short) = -inputs["loss"], (abs(inputs[side]) // 10**6 for side in ("base_long", "base_short"))
+    world.open(ANN, 2_000 * 1_000 * 100 - loss)
+    world.price(BTC, 10_000)
+    for key, buyer, seller, lots in ((BOB, BOB, OUTSIDE_MARKET, long), (CAT, OUTSIDE_MARKET, CAT, short),
+                                     (ANN, ANN, OUTSIDE_MARKET, 1_000)):
+        if key != ANN:
+            world.open(key, 10**12)
+        world.trade(buyer, seller, lots, 10_000)
+    order = next(e for e in world.price(BTC, 8_000) if isinstance(e, LiquidationOrder))
+    effects = world.must(LiquidationFill(order.order, OUTSIDE_MARKET, order.lots, order.limit))
+    borne = {e.pool: e.amount for e in effects if isinstance(e, LossShared)}
+    assert sum(borne.values()) == loss
+    for key, lots in ((BOB, long), (CAT, short)):
+        payment = funding_payment(expected["cumulative_funding_rate_delta"], lots * 10**6)
+        assert 0 <= payment - borne[key] <= lots // 1_000  # the index is rounded up, by less than a unit a base
 
 
 def test_every_family_about_liquidation_has_its_answer() -> None:

@@ -76,7 +76,7 @@ def test_a_jump_is_believed_only_once_it_has_stood() -> None:
 def test_a_source_cannot_take_back_time() -> None:
     """A replayed price of this morning would count as news."""
     world = WatchedWorld.of_breakers()
-    world.see(BTC, 1000)
+    world.see(BTC, 1000, after_s=1)
     late = world.do(OracleUpdate(BTC, SOURCES[0], 900, 0, world.venue.state.now_ns - 1))
     assert late == (Rejected(Reject.OUT_OF_ORDER, f"{SOURCES[0]} has said something newer"),)
     assert world.mark(BTC) == 1000

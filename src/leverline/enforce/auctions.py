@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from leverline.enforce.breakers import may_liquidate
 from leverline.enforce.cash import known_pool
 from leverline.enforce.closing import close
 from leverline.enforce.effects import AuctionOpened, Effect, Reject, Stage
@@ -122,7 +123,7 @@ def auction_stage(policies: VenuePolicies) -> DutchAuction | None:
 
 
 def auction_bid(state: VenueState, body: AuctionBid, policies: VenuePolicies) -> list[Effect]:
-    """Sell to a bidder who would hold the lots above its initial margin, at the price of now."""
+    """Sell to a bidder who would hold the lots above its initial margin, at the price of now; not in a halt."""
     auction: Auction | None = state.room("auctions").get(body.auction)
     stage = auction_stage(policies)
     if auction is None or stage is None:
@@ -130,6 +131,7 @@ def auction_bid(state: VenueState, body: AuctionBid, policies: VenuePolicies) ->
     bidder = known_pool(state, body.bidder)
     reject_unless(bidder != auction.pool, Reject.MALFORMED, "a pool cannot bid for its own lots")
     reject_unless(body.lots > 0 and body.limit > 0, Reject.NOT_POSITIVE)
+    reject_unless(may_liquidate(state, auction.market), Reject.HALTED, auction.market)
     reject_unless(not stage.is_over(auction, state.now_ns), Reject.NOTHING_TO_DO, "the auction has ended")
     price = stage.price(auction, state.now_ns)
     reject_unless(price <= body.limit if auction.lots > 0 else price >= body.limit, Reject.PRICE_BAND,

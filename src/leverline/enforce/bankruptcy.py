@@ -17,9 +17,9 @@ def closing_of(state: VenueState, pool: int, market: str, lots: int) -> Closing:
     """What is to be closed, with its bankruptcy price.
 
     A position's share of the pool's equity is its share of maintenance, as dYdX divides it, so that closing every
-    position at its own bankruptcy price leaves the pool with nothing, whatever the order. Collateral counts for what
-    it can be sold at, less its haircut. At least one tick: nobody is paid to take a position, and where no price above
-    zero would do, the fund meets the rest.
+    position at its own bankruptcy price leaves the pool with nothing, whatever the order. See :func:`at_stake` for what
+    collateral counts for. At least one tick: nobody is paid to take a position, and where no price above zero would do,
+    the fund meets the rest.
     """
     mark = state.markets[market].mark
     assert mark is not None, "a liquidatable pool is priced"
@@ -29,12 +29,22 @@ def closing_of(state: VenueState, pool: int, market: str, lots: int) -> Closing:
     need = maintenance_of(state, market, terms.notional(held, mark))
     share, whole = (need, now.maintenance) if now.maintenance else (1, 1)
     # equity * share / whole is lost over held lots: price = mark - equity * share / (whole * held * value)
-    numerator = mark * whole * held * terms.value - now.counted_maintenance * share
+    numerator = mark * whole * held * terms.value - at_stake(now) * share
     denominator = whole * held * terms.value
     if denominator < 0:
         numerator, denominator = -numerator, -denominator
     price = ceil_div(numerator, denominator) if held > 0 else numerator // denominator
     return Closing(pool, market, lots, max(1, price))
+
+
+def at_stake(now: Standing) -> int:
+    """Units of equity that closing the positions may use up: what surely is there, or is surely missing.
+
+    Collateral counts less its haircut while that leaves something, and whole where the pool is short even so. Between
+    the two the positions are closed at the mark: whether the haircut is needed the sale of the collateral will show,
+    and no price of the positions can.
+    """
+    return min(max(now.counted_maintenance, 0), now.equity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +87,7 @@ class OracleMinusFee:
 
     def limit(self, state: VenueState, closing: Closing, now: Standing) -> int:  # noqa: ARG002 - the protocol's
         """Ticks, at least 1; rounded for the pool's side."""
-        return _discounted(state, closing, self.fee_ppm)
+        return discounted(state, closing, self.fee_ppm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +100,11 @@ class HealthDiscount:
     def limit(self, state: VenueState, closing: Closing, now: Standing) -> int:
         """Ticks, at least 1; rounded for the pool's side."""
         missing = max(0, now.maintenance - now.counted_maintenance) * self.slope_ppm // max(1, now.maintenance)
-        return _discounted(state, closing, min(self.cap_ppm, missing))
+        return discounted(state, closing, min(self.cap_ppm, missing))
 
 
-def _discounted(state: VenueState, closing: Closing, ppm: int) -> int:
+def discounted(state: VenueState, closing: Closing, ppm: int) -> int:
+    """The mark less ``ppm`` of it for a long, plus for a short: ticks, at least 1, rounded for the pool's side."""
     mark = state.markets[closing.market].mark
     assert mark is not None, "a liquidatable pool is priced"
     away = mark * ppm // PPM

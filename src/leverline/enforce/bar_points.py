@@ -15,6 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from leverline.enforce.terms import MarketTerms
+from leverline.ground.arrays import BoolArray
 from leverline.ground.errors import InsufficientDataError
 from leverline.market.bars import Bars
 
@@ -48,16 +49,25 @@ class PriceBar:
         return self.open, first, second, self.close
 
 
-def bars_in_time(bars: Bars, markets: dict[str, MarketTerms]) -> Iterator[list[PriceBar]]:
+def within(bars: Bars, start_ns: int | None, end_ns: int | None) -> BoolArray:
+    """Which bars, (n,), open at ``start_ns`` or later and close by ``end_ns``; None is no bound."""
+    begun = bars.ts >= start_ns if start_ns is not None else np.ones(bars.ts.size, bool)
+    return begun if end_ns is None else begun & (bars.ts + bars.spacing_ns <= end_ns)
+
+
+def bars_in_time(bars: Bars, markets: dict[str, MarketTerms], start_ns: int | None = None,
+                 end_ns: int | None = None) -> Iterator[list[PriceBar]]:
     """Bars of the same instant together, markets by name, from the first instant when every market has begun.
 
-    Rows that a named rule masks are passed over.
+    Rows that a named rule masks are passed over, and rows not :func:`within` the two times.
     """
     symbols = sorted(symbol for symbol in bars.symbols if symbol in markets)
     if not symbols:
         raise InsufficientDataError("no market of the limits has bars",
                                     remedy="name symbols alike: --quote and --kind, or --symbol-map")
     rows = {symbol: np.flatnonzero(~bars.masked[bars.rows(symbol)]) + bars.rows(symbol).start for symbol in symbols}
+    asked = within(bars, start_ns, end_ns)
+    rows = {symbol: of_symbol[asked[of_symbol]] for symbol, of_symbol in rows.items()}
     for symbol, of_symbol in rows.items():
         if not of_symbol.size:
             raise InsufficientDataError(f"{symbol} has no usable bar")

@@ -47,6 +47,10 @@ class BreakerRecord:
     stepped_ns: int = 0
 
 
+UNTRIPPED = BreakerRecord()
+"""What a breaker is that never moved."""
+
+
 @dataclass(frozen=True, slots=True)
 class Growth:
     """Open interest (lots) half a window ago and a window ago; the windows roll on by halves."""
@@ -84,7 +88,8 @@ def may_liquidate(state: VenueState, market: str) -> bool:
 def depth_update(state: VenueState, body: DepthUpdate) -> list[Effect]:
     """Note how much the book of a market would take."""
     known_market(state, body.market)
-    reject_unless(0 <= body.lots < LIMIT, Reject.NOT_POSITIVE)
+    reject_unless(body.lots >= 0, Reject.NOT_POSITIVE)
+    reject_unless(body.lots < LIMIT, Reject.OVERFLOW)
     window = BreakerTerms().depth_window_ns if state.terms.breakers is None else state.terms.breakers.depth_window_ns
     before: Depth | None = state.room("depth").get(body.market)
     average = body.lots
@@ -122,9 +127,14 @@ def watch(state: VenueState, body: Body) -> list[Effect]:
 
 
 def _release(state: VenueState) -> list[Effect]:
-    """A book without breakers was adopted: what they held is free."""
-    effects: list[Effect] = []
+    """A book without breakers was adopted: what they held is free, and what their eyes remember is nobody's."""
+    for memory in (state.room("sources"), state.room("opening")):
+        for name in sorted(memory):
+            state.undo.remove(memory, name)
     room = state.room("breakers")
+    if not room:
+        return []
+    effects: list[Effect] = []
     for market in sorted(room):
         record: BreakerRecord = room[market]
         state.undo.put(room, market, replace(record, level=Breaker.NORMAL, fallback=False, clear_since_ns=None))
@@ -138,7 +148,7 @@ def _release(state: VenueState) -> list[Effect]:
 
 def record_of(state: VenueState, market: str) -> BreakerRecord:
     """A market's breaker, or the venue's under the empty name."""
-    found: BreakerRecord = state.room("breakers").get(market, BreakerRecord())
+    found: BreakerRecord = state.room("breakers").get(market, UNTRIPPED)
     return found
 
 
@@ -153,9 +163,11 @@ def _watch_market(state: VenueState, market: str, terms: BreakerTerms) -> list[E
 
 def market_causes(state: VenueState, market: str, terms: BreakerTerms) -> list[Cause]:
     """Everything that speaks against trading as usual, worst first; thresholds ease off while a breaker is tripped."""
-    feed, now = feed_of(state, market), state.markets[market]
-    if feed is None or now.mark is None:
+    now = state.markets[market]
+    if now.mark is None:
         return []  # nothing has a price yet, so nothing is open
+    # a mark from before a book with breakers was adopted: no source has spoken to these eyes
+    feed = feed_of(state, market) or Feed(unfit_since_ns=now.marked_ns, closed_since_ns=now.marked_ns)
     eased = terms.release_ppm if record_of(state, market).level is not Breaker.NORMAL else PPM
     found = [*_price_causes(state, feed, terms, eased), *_growth_causes(state, market, terms, eased),
              *_depth_causes(state, market, terms, eased),
@@ -171,8 +183,7 @@ def _price_causes(state: VenueState, feed: Feed, terms: BreakerTerms, eased: int
         found.append(Cause(Breaker.HALTED, f"no valid price: {why}"))
     elif opening > terms.notice_ns:
         found.append(Cause(Breaker.REDUCE_ONLY, f"price: {Quality.THIN.value}"))
-    assert feed.price is not None, "a market with a mark has had a price"
-    moved = abs(feed.price - feed.average) * PPM * PPM
+    moved = 0 if feed.price is None else abs(feed.price - feed.average) * PPM * PPM
     for bound, level in ((terms.halting_move_ppm, Breaker.HALTED), (terms.move_ppm, Breaker.REDUCE_ONLY)):
         if bound and moved > bound * eased * feed.average:
             found.append(Cause(level, f"price band: more than {bound} ppm from the average"))
@@ -254,7 +265,7 @@ def _move(state: VenueState, name: str, causes: list[Cause], terms: BreakerTerms
         record = replace(record, level=Breaker.REDUCE_ONLY, fallback=True, clear_since_ns=None, stepped_ns=now)
         why = f"longest halt: resumed at the fallback price in steps, though {why}"
     elif to == at:
-        record = replace(record, clear_since_ns=None)
+        record = record if record.clear_since_ns is None else replace(record, clear_since_ns=None)
     elif record.clear_since_ns is None:
         record = replace(record, clear_since_ns=now)
     elif now - record.clear_since_ns >= terms.grace_ns:

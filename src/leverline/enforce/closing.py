@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leverline.enforce.effects import Effect, LiquidationClosed, Stage
-from leverline.enforce.insurance_fund import fund_of_market, make_good
+from leverline.enforce.insurance_fund import fund_of_market, make_good, pay_in
 from leverline.enforce.ledger import SHARED_FUND
 from leverline.enforce.margining import Standing, standing
 from leverline.enforce.orders import resting_of
@@ -38,9 +38,9 @@ def close(state: VenueState, policies: VenuePolicies, pool: int, market: str, lo
     reward = 0 if state.pools[taker].external else penalty * policies.liquidator_share_ppm // PPM
     settlement = state.terms.settlement
     state.ledger.move(pool, taker, settlement, reward)
-    state.ledger.move(pool, fund_of_market(state, market), settlement, penalty - reward)
+    kept = pay_in(state, pool, fund_of_market(state, market), penalty - reward)
     return [LiquidationClosed(order, state.pools[pool].key, market, lots, price, penalty, stage,
-                              is_worse(before, standing(state, pool))), *backing]
+                              is_worse(before, standing(state, pool))), *backing, *kept]
 
 
 def harmless(before: Standing, after: Standing) -> int:

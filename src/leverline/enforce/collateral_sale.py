@@ -74,6 +74,8 @@ def _seize(state: VenueState, pool: int, asset: str, amount: int, price: int) ->
     paid = min(-state.ledger.cash[pool], amount * price // ONE_ASSET)
     state.ledger.move(pool, fund, asset, amount)
     state.ledger.move(fund, pool, settlement, paid)
-    moved = FundMovement("" if fund == SHARED_FUND else market, -paid, state.ledger.balance(fund, settlement),
-                         f"buys collateral of {state.pools[pool].key}")
-    return [CollateralSeized(state.pools[pool].key, asset, amount, paid), moved]
+    seized = CollateralSeized(state.pools[pool].key, asset, amount, paid)
+    if paid == 0:  # worth less than a unit
+        return [seized]
+    return [seized, FundMovement("" if fund == SHARED_FUND else market, -paid, state.ledger.balance(fund, settlement),
+                                 f"buys collateral of {state.pools[pool].key}")]

@@ -27,10 +27,11 @@ def default_lot(tick: Fraction, contract_size: float) -> Fraction:
     return 1 / (tick * UNITS_PER_ONE * Fraction(repr(contract_size)))
 
 
-def with_default_grid(book: LimitBook, prices: Mapping[str, float]) -> tuple[LimitBook, tuple[str, ...]]:
+def with_default_grid(book: LimitBook, prices: Mapping[str, float], breakers: Mapping[str, float] | None = None,
+                      ) -> tuple[LimitBook, tuple[str, ...]]:
     """``book`` for the linear markets in ``prices`` alone, each with tick and lot, sealed anew; and what was set.
 
-    Breakers are dropped: they judge several sources and seconds, and bars are one source and no seconds.
+    ``breakers`` replace the book's: those judge several sources and seconds, and bars are one source and no seconds.
     """
     said: list[str] = []
     kept = {}
@@ -46,8 +47,9 @@ def with_default_grid(book: LimitBook, prices: Mapping[str, float]) -> tuple[Lim
         kept[symbol] = limits.model_copy(update={"tick": float(tick), "lot": float(lot)})
     venue = book.venue
     if venue.breakers is not None:
-        said.append("breakers left out: bars are one source, and slower than breakers look")
-        venue = venue.model_copy(update={"breakers": None})
+        said.append("breakers left out: bars are one source, and slower than breakers look" if breakers is None
+                    else "breakers: of one source and the bars' ages; without agreement, latency, depth and growth")
+        venue = venue.model_copy(update={"breakers": None if breakers is None else dict(breakers)})
     if not said:
         return book, ()
     draft = book.model_copy(update={"id": "", "instruments": kept, "venue": venue})

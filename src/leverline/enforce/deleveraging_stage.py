@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from leverline.enforce.effects import Deleveraged, Effect, LiquidationClosed, Stage
@@ -37,15 +37,18 @@ class Deleveraging:
                 answers[i] = Absorbed(0, 0, (), "the pool is not bankrupt")
             else:
                 groups.setdefault((closing.market, closing.lots > 0), []).append(i)
+        closed = frozenset(closing.pool for closing in closings)
         for (market, is_long), places in sorted(groups.items()):
             group = [closings[i] for i in places]
-            for i, answer in zip(places, self._match(state, market, is_long, group), strict=True):
+            for i, answer in zip(places, self.match(state, market, is_long, group, closed), strict=True):
                 answers[i] = answer
         return [answer for answer in answers if answer is not None]
 
-    def _match(self, state: VenueState, market: str, is_long: bool, group: list[Closing]) -> list[Absorbed]:
+    def match(self, state: VenueState, market: str, is_long: bool, group: list[Closing], closed: Collection[int],
+              ) -> list[Absorbed]:
+        """Allot the lots of one market and side, and close the group against them; ``closed`` pools win nothing."""
         need = sum(closing.lots for closing in group)
-        winners = winners_of(state, market, is_long, group)
+        winners = winners_of(state, market, is_long, closed)
         if self.spares_the_weak:
             worst = (max if is_long else min)(closing.bankruptcy for closing in group)
             winners = [pool for pool in winners if _equity_closed_at(state, market, pool, worst) >= 0]
@@ -72,12 +75,16 @@ class Deleveraging:
         return answers
 
 
-def winners_of(state: VenueState, market: str, is_long: bool, group: Sequence[Closing]) -> list[int]:
-    """Pools on the other side, ascending; neither the outside market nor a pool that is being closed itself."""
-    closed = {closing.pool for closing in group}
-    return [pool for pool in sorted(state.holders[market])
-            if (state.positions.lots[pool][market] < 0) is is_long
-            and pool not in closed and not state.pools[pool].external]
+def winners_of(state: VenueState, market: str, is_long: bool, closed: Collection[int],
+               holders: Iterable[int] | None = None) -> list[int]:
+    """Pools on the other side, ascending; neither the outside market nor a pool that is being ``closed`` itself.
+
+    Closed anywhere, not in this market alone: what it lost as a winner its own bankruptcy price would not know.
+    ``holders``: all who may be on the other side, where that is known to be fewer than hold the market.
+    """
+    return sorted(pool for pool in (state.holders[market] if holders is None else holders)
+                  if (state.positions.lots[pool][market] < 0) is is_long
+                  and pool not in closed and not state.pools[pool].external)
 
 
 def _equity_closed_at(state: VenueState, market: str, pool: int, price: int) -> int:

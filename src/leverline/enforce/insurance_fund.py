@@ -52,8 +52,20 @@ def make_good(state: VenueState, pool: int, fund: str, amount: int) -> list[Effe
         return []
     assert amount <= state.ledger.balance(fund, state.terms.settlement), "what was reserved is there"
     state.ledger.move(fund, pool, state.terms.settlement, amount)
-    return [_movement(state, fund.removeprefix(SHARED_FUND).removeprefix(":"), -amount,
-                      f"pays for {state.pools[pool].key}")]
+    return [_movement(state, market_of(fund), -amount, f"pays for {state.pools[pool].key}")]
+
+
+def pay_in(state: VenueState, pool: int, fund: str, amount: int) -> list[Effect]:
+    """The part of a pool's penalty that its liquidator does not get."""
+    if amount == 0:
+        return []
+    state.ledger.move(pool, fund, state.terms.settlement, amount)
+    return [_movement(state, market_of(fund), amount, f"penalty of {state.pools[pool].key}")]
+
+
+def market_of(fund: str) -> str:
+    """The market whose fund it is; empty for the shared one."""
+    return fund.removeprefix(SHARED_FUND).removeprefix(":")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +87,32 @@ class InsuranceFund:
 
     def _pay_one(self, state: VenueState, debt: Debt) -> Absorbed:
         if debt.owing.peril not in self.perils:
-            return Absorbed(0, 0, (), f"the fund does not cover {debt.owing.peril.value}")
-        due = debt.owed if self.loss_cap is None else min(debt.owed, self.loss_cap)
+            return Absorbed(0, 0, (), self.refusal(state, debt, 0))
+        due = self._due(debt)
         paid, effects = 0, list[Effect]()
-        for fund, market in self._funds(state, debt.owing.market):
+        for fund, market in self.funds(state, debt.owing.market):
             amount = min(due - paid, free_of(state, fund))
             if amount > 0:
                 state.ledger.move(fund, debt.pool, state.terms.settlement, amount)
                 effects.append(_movement(state, market, -amount, f"pays for {state.pools[debt.pool].key}"))
                 paid += amount
-        refused = None if paid == debt.owed else "the cap of one loss" if paid == due else "exhausted"
-        return Absorbed(0, paid, tuple(effects), refused)
+        return Absorbed(0, paid, tuple(effects), self.refusal(state, debt, paid))
 
-    def _funds(self, state: VenueState, market: str) -> list[tuple[str, str]]:
+    def refusal(self, state: VenueState, debt: Debt, paid: int) -> str | None:
+        """Why it left the rest; what stands behind resting orders is theirs until they end."""
+        if paid == debt.owed:
+            return None
+        if debt.owing.peril not in self.perils:
+            return f"the fund does not cover {debt.owing.peril.value}"
+        if paid == self._due(debt):
+            return "the cap of one loss"
+        spoken_for = any(committed(state, fund) for fund, _ in self.funds(state, debt.owing.market))
+        return "what is left stands behind resting orders" if spoken_for else "exhausted"
+
+    def _due(self, debt: Debt) -> int:
+        return debt.owed if self.loss_cap is None else min(debt.owed, self.loss_cap)
+
+    def funds(self, state: VenueState, market: str) -> list[tuple[str, str]]:
         """(account, its market) in the order in which they pay."""
         own = fund_of_market(state, market)
         if own == SHARED_FUND:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
@@ -11,7 +12,7 @@ from leverline.ground.errors import UsageError, require
 from leverline.margin.rounding import ceil_div
 from leverline.model.collateral import AssetLimits
 from leverline.model.instrument import Payoff
-from leverline.model.limitbook import InstrumentLimits, LimitBook
+from leverline.model.limitbook import InstrumentLimits, LimitBook, Tier
 from leverline.model.quantities import UNITS_PER_ONE
 
 PPM = 1_000_000
@@ -52,7 +53,7 @@ class MarketTerms:
     def tier(self, notional: int) -> TierTerms:
         """The tier that holds ``notional``; at a floor the lower one."""
         held = self.tiers[0]
-        for row in self.tiers[1:]:
+        for row in self.tiers:
             if notional <= row.floor:
                 break
             held = row
@@ -124,8 +125,7 @@ def _market_terms(symbol: str, limits: InstrumentLimits) -> MarketTerms:
             got=float(value))
     return MarketTerms(
         symbol=symbol, tick=tick, lot=lot, value=int(value),
-        tiers=tuple(TierTerms(t.notional_floor, _up(t.initial_margin_rate), _up(t.maintenance_margin_rate),
-                              t.maintenance_deduction) for t in limits.tiers),
+        tiers=_tier_terms(limits.tiers),
         position_cap=_least(limits.position_cap, limits.tiers[-1].notional_cap),
         open_interest_cap=limits.open_interest_cap,
         owner_share_ppm=_down(limits.owner_share_cap), growth_ppm_per_day=_down(limits.open_interest_growth_cap),
@@ -134,6 +134,20 @@ def _market_terms(symbol: str, limits: InstrumentLimits) -> MarketTerms:
         account_classes=None if limits.account_classes is None else tuple(
             (name, ceil(PPM / _exact(leverage))) for name, leverage in sorted(limits.account_classes.items())),
     )
+
+
+def _tier_terms(tiers: Sequence[Tier]) -> tuple[TierTerms, ...]:
+    """Rates up to whole ppm; what that adds below a floor stays in the deduction, so that no jump comes of rounding."""
+    made: list[TierTerms] = []
+    added = before = Fraction(0)  # units below the floor, and the last tier's rounding
+    for tier in tiers:
+        rounded = _up(tier.maintenance_margin_rate)
+        excess = Fraction(rounded, PPM) - _exact(tier.maintenance_margin_rate)
+        added += tier.notional_floor * (excess - before)
+        made.append(TierTerms(tier.notional_floor, _up(tier.initial_margin_rate), rounded,
+                              floor(tier.maintenance_deduction + added)))
+        before = excess
+    return tuple(made)
 
 
 def _asset_terms(asset: str, limits: AssetLimits) -> AssetTerms:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from leverline.ground.errors import require
+from leverline.ground.errors import UsageError, require
 
 
 def ceil_div(numerator: int, denominator: int) -> int:
     """``numerator / denominator`` rounded toward plus infinity; the denominator is positive."""
-    require(denominator > 0, "a denominator is positive", got=denominator)
+    if denominator <= 0:
+        raise UsageError(f"a denominator is positive; got {denominator!r}")
     return -(-numerator // denominator)
 
 

@@ -1,8 +1,10 @@
 """Deleveraging in a line: by a venue's score of profit and leverage, or from a pseudo-random start.
 
 A queue promises an order and no continuity: one unit of profit more may move somebody from untouched to closed out.
-Scores are the rulebooks'; a pool's whole equity stands in for the margin of the one position. Pools without any stand
-last: closing somebody who has nothing at a loss only moves the hole.
+Scores are the rulebooks'. The margin that they ask for is the pool's whole equity: of an isolated pool that is exactly
+the margin of its one position; of a cross pool it is what stands behind each of its positions, so that profit
+elsewhere lowers their leverage and their place. Pools without any stand last: closing somebody who has nothing at a
+loss only moves the hole.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from leverline.enforce.deleveraging.apportion import in_line
 from leverline.enforce.deleveraging.sharing import holdings_of, profit_of
 from leverline.enforce.margining import maintenance_of, standing
 from leverline.enforce.state import VenueState
-from leverline.margin.rulebooks import binance_usdm, bitmex, bybit, hyperliquid
+from leverline.margin.rulebooks import binance_usdm, bitmex, bybit, hyperliquid, okx
 from leverline.model.quantities import UNITS_PER_ONE
 
 
@@ -75,6 +77,19 @@ class BybitQueue(QueueByProfitAndLeverage):
         initial = max(1, state.terms.markets[market].initial(notional, state.pools[pool].account_class))
         return bybit.deleveraging_score(Fraction(profit_of(state, market, pool), initial),
                                         Fraction(notional, equity))
+
+
+@dataclass(frozen=True, slots=True)
+class OkxQueue(QueueByProfitAndLeverage):
+    """Return on initial margin times effective leverage; the venue does not say what either is measured on."""
+
+    def score(self, state: VenueState, market: str, pool: int) -> Fraction | None:
+        """See :func:`leverline.margin.rulebooks.okx.deleveraging_score`."""
+        notional, equity = _notional(state, market, pool), standing(state, pool).equity
+        if equity <= 0:
+            return None
+        initial = max(1, state.terms.markets[market].initial(notional, state.pools[pool].account_class))
+        return okx.deleveraging_score(Fraction(profit_of(state, market, pool), initial), Fraction(notional, equity))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,13 @@ a forced sale is filled at the *spot* low of the next minute if its limit allows
 otherwise. Without breakers the venue believes its own contract alone, or spot alone; with them both are its eyes, and
 each breaker is also switched off in turn. With two sources a quarrel is a halt: that is the price of having two.
 
-The sample is one day, so false alarms are counted in that day's calm hours (before 19:00) only, not in calm months.
+The sample is one day; false alarms are counted in calm months of the other bars
+(:mod:`~leverline.evidence.experiments.calm_alarms`), of one source each, and before 19:00 of this day of both.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -37,6 +39,7 @@ from leverline.enforce.events import (
 )
 from leverline.enforce.terms import MarketTerms, TierTerms, VenueTerms
 from leverline.enforce.venue import OUTSIDE_MARKET, Venue
+from leverline.evidence.experiments.calm_alarms import SOURCES, Alarms, calm_alarms, poisson_interval
 from leverline.evidence.experiments.verdicts import Experiment, Row
 from leverline.ground.errors import InsufficientDataError, require
 from leverline.ground.files import sha256
@@ -50,6 +53,9 @@ LEVERAGES = (3, 5, 8, 10, 15, 20)
 ACCOUNTS = 60
 LOTS = 1_000  # of 0.1 coin, each account
 FUND = 20_000 * 10**6  # units
+SLOWEST_CLAIM_S = 300
+MOST_ALARMS = 1.0
+"""False alarms a market and calm month: a breaker that trips more often is switched off by its operators."""
 EYES = BreakerTerms(margin_age_ns=180 * SECOND_NS, opening_age_ns=180 * SECOND_NS, quorum=2, opening_quorum=2)
 """Defaults but for what minute bars of two venues force: ages of three bars, and a quorum of two for opening too.
 
@@ -70,8 +76,9 @@ class Minute:
 def run(folder: Path) -> Experiment:
     """Replay the day under every variant."""
     path = folder / PATHS
-    if not path.is_file():
-        raise InsufficientDataError(f"{PATHS} is not in {folder}", remedy="name the folder that has it")
+    missing = [name for name in (PATHS, *(source.file for source in SOURCES)) if not (folder / name).is_file()]
+    if missing:
+        raise InsufficientDataError(f"{', '.join(missing)} not in {folder}", remedy="name the folder that has them")
     minutes = read_minutes(path)
     under = replay(minutes, EYES, (CONTRACT, SPOT))
     runs = {"breakers": under, "contract alone": replay(minutes, None, (CONTRACT,)),
@@ -92,14 +99,37 @@ def run(folder: Path) -> Experiment:
     longest = _longest_halt_s(under, minutes[-1].ts_ns)
     bound = (EYES.longest_halt_ns + 71 * SECOND_NS) / SECOND_NS
     worst = max(runs["contract alone"].total, runs["spot alone"].total) / 1e6
+    calm = calm_alarms(folder)
     rows = (
+        *_calm_rows(calm),
         Row("bad debt with breakers, USD", under.total / 1e6, f"<= {worst:.6g}, the costlier of one source alone",
             "none", under.total / 1e6 <= worst),
         Row("longest halt, s", longest, f"<= {bound:.6g}", "a minute bar", longest <= bound),
     )
     return Experiment("breakers-oct10", rows,
-                      {"version": __version__, "files": {PATHS: sha256(path)}, "accounts": ACCOUNTS,
-                       "leverages": list(LEVERAGES), "fund_usd": FUND / 1e6}, (*variants, *details))
+                      {"version": __version__, "accounts": ACCOUNTS, "leverages": list(LEVERAGES),
+                       "fund_usd": FUND / 1e6,
+                       "files": {PATHS: sha256(path)} | {s.file: sha256(folder / s.file) for s in SOURCES}},
+                      (*variants, *map(_calm_details, calm), *details))
+
+
+def _calm_rows(calm: Sequence[Alarms]) -> Iterator[Row]:
+    """What bars that breakers can look at must show; hourly ones are told without a claim."""
+    for alarms in calm:
+        if alarms.spacing_s <= SLOWEST_CLAIM_S:
+            low, high = poisson_interval(alarms.count, alarms.months)
+            yield Row(f"false alarms a calm market-month, {alarms.spacing_s} s bars", alarms.count / alarms.months,
+                      f"interval {low:.3f} to {high:.3f}", f"upper end <= {MOST_ALARMS:g}", high <= MOST_ALARMS)
+            yield Row(f"bad debt caused in calm months, {alarms.spacing_s} s bars, USD", alarms.caused / 1e6,
+                      f"{alarms.avoided / 1e6:.6g} avoided", "<= avoided", alarms.caused <= alarms.avoided)
+
+
+def _calm_details(alarms: Alarms) -> dict[str, Any]:
+    low, high = poisson_interval(alarms.count, alarms.months)
+    return {"calm_bars_s": alarms.spacing_s, "market_months": round(alarms.months, 2), "markets": len(alarms.markets),
+            "alarms": alarms.count, "by_breaker": dict(sorted(alarms.by_breaker.items())), "interval_95": [low, high],
+            "stretches_replayed": alarms.stretches, "avoided_usd": alarms.avoided / 1e6,
+            "caused_usd": alarms.caused / 1e6}
 
 
 def read_minutes(path: Path) -> list[Minute]:
@@ -142,7 +172,7 @@ class _Teller:
     venue: Venue
     run: Run
 
-    def say(self, ts_ns: int, body: Body) -> tuple[Effect, ...]:
+    def say(self, ts_ns: int, body: Body) -> Sequence[Effect]:
         seq = self.venue.state.seq + 1
         effects = self.venue.apply(Event(seq, ts_ns, str(seq), body))
         taken = not any(isinstance(effect, Rejected) for effect in effects)

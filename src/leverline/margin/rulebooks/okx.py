@@ -1,7 +1,8 @@
 """OKX swaps: equity against maintenance margin and liquidation fee; large positions are cut down by tiers first.
 
 Sources: OKX help, "Forced partial or full liquidation" (page of about 2020, stored copy) and later copies of it by
-third parties; freqtrade/freqtrade, tests/exchange/test_exchange.py (2024-10-24). Tiers are counted in contracts.
+third parties; OKX help, "Automatic-deleveraging" (2025-10-28, stored copy);
+freqtrade/freqtrade, tests/exchange/test_exchange.py (2024-10-24). Tiers are counted in contracts.
 """
 
 from __future__ import annotations
@@ -99,6 +100,14 @@ def contracts_of_one_cut(contracts: int, tier_caps: Sequence[int]) -> int:
     return contracts if tier < PARTIAL_FROM_TIER else contracts - tier_caps[tier - 1 - TIERS_CUT]
 
 
+def deleveraging_score(profit_rate: Fraction, effective_leverage: Fraction) -> Fraction:
+    """The venue's leveraged profit rate, highest first: the position's profit rate times its effective leverage.
+
+    What the two are measured on the page does not say; the profit rate shown to traders is that on initial margin.
+    """
+    return profit_rate * effective_leverage
+
+
 def _table(contract_size: float, further_contracts: int, *rows: tuple[int, float, float, float]) -> dict[str, object]:
     """A preset's figures out of (cap in contracts, maintenance rate, initial rate, highest leverage) a tier.
 
@@ -131,10 +140,12 @@ RULEBOOK = RulebookDescription(
         "liquidation": "a position in tier 3 or above is cut by two tiers, again about every minute (about 2020: at "
                        "once to the first tier); one in tier 1 or 2 is closed whole",
         "bankruptcy": "positions in tier 1 and 2 are taken over at the bankruptcy price",
-        "deleveraging": "where the fund is short or has fallen by 30 % within 8 hours; highest leveraged return first",
+        "deleveraging": "where the fund is short or has fallen by 30 % within 8 hours; highest profit rate x effective "
+                        "leverage first; at the mark, or at the bankruptcy price where the fund is nearly used up",
     },
     rounding="prices exact, contracts whole",
     sources=(Source("okx.com/help: V. Forced partial or full liquidation (page of about 2020)", "2026-11"),
+             Source("okx.com/help: Automatic-deleveraging (page updated 2025-10-28)", "2026-11"),
              Source("freqtrade/freqtrade, tests/exchange/test_exchange.py", "2024-10-24")),
     families=("bybit-okx-gate-okx", "okx-partial"),
     presets=(
