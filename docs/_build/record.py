@@ -34,6 +34,10 @@ COMMANDS = {  # file name -> commands run in order; what the last prints is kept
     "check-limits": ("leverline check btc-accounts.csv --limits limits.json --marks btc-marks.csv",),
     "check-what-if": (
         "leverline check btc-accounts.csv --limits limits.json --marks btc-marks.csv --what-if BTC=-10%",),
+    "replay": (
+        "leverline calibrate majors.csv --symbols BTC/USD,ETH/USD --as-of 2020-03 --no-backtest --out march.json",
+        "leverline replay majors.csv --limits march.json --symbols BTC/USD,ETH/USD --start 2020-03-01 --end 2020-04-01"
+        " --population 3000 --seed 7 --fund 200000 --out run"),
     "describe-level3": ("leverline data get ob-analytics --out orders.parquet",
                         "leverline data describe orders.parquet"),
     "describe-trades": ("leverline data get ob-analytics-trades --out trades.csv",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from importlib import resources
 from pathlib import Path
@@ -54,6 +55,20 @@ def test_nobody_begins_beyond_the_limits(drawn: list[DrawnAccount]) -> None:
         assert account.deposit + profit >= TERMS.maintenance(held)
         assert TERMS.position_cap is not None
         assert max(opened, held) <= TERMS.position_cap
+
+
+@given(size=st.integers(1, 60), seed=st.integers(0, 2**32), cap=st.integers(1, 10**11))
+def test_a_crowd_stays_within_the_cap_on_open_interest(size: int, seed: int, cap: int) -> None:
+    """A replay would show a market that the limits would never have let grow so large."""
+    capped = draw_population(SPEC, size, seed, [replace(TERMS, open_interest_cap=cap)], {TERMS.symbol: MARK})
+    free = draw(size, seed)
+    for sign in (1, -1):
+        assert sum(TERMS.notional(a.lots, MARK) for a in capped if sign * a.lots > 0) <= cap
+        room = cap // TERMS.notional(1, MARK)
+        for asked, has in ((a, b) for a, b in zip(free, capped, strict=True) if sign * a.lots > 0):
+            assert abs(has.lots) == min(abs(asked.lots), room)  # no less than fits, first come, first served
+            assert has.capped == (has.lots != asked.lots)
+            room -= abs(has.lots)
 
 
 def test_nobody_holds_less_than_asked_for_without_a_limit_that_binds(drawn: list[DrawnAccount]) -> None:

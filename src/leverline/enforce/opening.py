@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from leverline.enforce.events import Body, Deposit, Fill, FundInsurance, OpenPool, PoolKey
+from leverline.enforce.ledger import LIMIT
 from leverline.enforce.population import DrawnAccount
 from leverline.enforce.terms import MarketTerms, VenueTerms
 from leverline.enforce.venue import OUTSIDE_MARKET
@@ -60,6 +61,9 @@ def fund(amount: float) -> list[Body]:
     if not 0.0 <= amount < math.inf:
         raise UsageError(f"--fund {amount:g} is no amount", remedy="give what the fund holds, zero if nothing")
     units = round(amount * UNITS_PER_ONE)
+    if units >= LIMIT:
+        raise UsageError(f"--fund {amount:g} is more than the ledger carries",
+                         remedy=f"give less than {LIMIT / UNITS_PER_ONE:.2g}")
     return [FundInsurance("", units)] if units else []
 
 

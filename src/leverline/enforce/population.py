@@ -8,8 +8,9 @@ are drawn one after another, so that the first hundred of a thousand are the hun
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from statistics import NormalDist
@@ -93,6 +94,7 @@ class DrawnAccount:
     lots: int
     entry: int
     leverage: float  # asked for; what limits allow may be less
+    capped: bool = False  # the open-interest cap left it less than its own margin allows
 
 
 def draw_population(spec: Population, size: int, seed: int, markets: Sequence[MarketTerms], first: dict[str, int],
@@ -100,12 +102,32 @@ def draw_population(spec: Population, size: int, seed: int, markets: Sequence[Ma
     """``size`` accounts in ``markets``, each in one, at the first marks ``first`` (ticks, by symbol).
 
     Who asked for more than the limits allow holds the most that they allow: initial margin covered at entry,
-    maintenance at the first mark (others would be gone already), position cap kept.
+    maintenance at the first mark (others would be gone already), position cap kept. Accounts come one after another:
+    who comes when open interest, the larger of all longs and all shorts at the first mark, is at its cap holds nothing.
     """
     require(0 < size <= LARGEST_POPULATION, f"a population has 1 to {LARGEST_POPULATION:,} accounts", got=size)
     require(bool(markets), "a population trades some market")
     stream, width = Random(seed), len(str(size - 1))  # noqa: S311 - a simulation, not a secret
-    return [_draw(spec, stream, f"account-{i:0{width}}", markets, first) for i in range(size)]
+    drawn = (_draw(spec, stream, f"account-{i:0{width}}", markets, first) for i in range(size))
+    return _within_interest(drawn, {terms.symbol: terms for terms in markets}, first)
+
+
+def _within_interest(drawn: Iterable[DrawnAccount], markets: dict[str, MarketTerms], first: dict[str, int],
+                     ) -> list[DrawnAccount]:
+    """Positions cut to what the cap on open interest leaves on their side, as the ledger counts it."""
+    held: Counter[tuple[str, bool]] = Counter()
+    kept = []
+    for account in drawn:
+        terms, side = markets[account.market], (account.market, account.lots > 0)
+        size = abs(account.lots)
+        if terms.open_interest_cap is not None:
+            room = terms.open_interest_cap // terms.notional(1, first[account.market]) - held[side]
+            if size > room:
+                size = max(0, room)
+                account = replace(account, lots=size if side[1] else -size, capped=True)
+        held[side] += size
+        kept.append(account)
+    return kept
 
 
 def _draw(spec: Population, stream: Random, name: str, markets: Sequence[MarketTerms], first: dict[str, int],

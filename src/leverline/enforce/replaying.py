@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from leverline.enforce.auctions import auction_stage
+from leverline.enforce.bar_eyes import next_look_ns
 from leverline.enforce.bar_points import PriceBar
+from leverline.enforce.course import Course
 from leverline.enforce.effects import CollateralOffered, Effect, Rejected
 from leverline.enforce.events import (
     AuctionBid,
@@ -21,12 +23,15 @@ from leverline.enforce.events import (
     OracleUpdate,
     TimePassed,
 )
+from leverline.enforce.oracle import FIT
 from leverline.enforce.outside_market import OutsideMarket
 from leverline.enforce.policies import VenuePolicies
+from leverline.enforce.replay_document import document_tables, replay_document
 from leverline.enforce.tallying import Tally
 from leverline.enforce.terms import VenueTerms
 from leverline.enforce.venue import OUTSIDE_MARKET, Venue
 from leverline.enforce.watch import WAITING
+from leverline.ground.display import DisplayTable, ShownAsTables
 from leverline.ground.errors import CheckFailedError, require
 
 SOURCE = "bars"
@@ -39,32 +44,42 @@ Sink = Callable[[Event, Sequence[Effect]], None]
 
 
 @dataclass(slots=True)
-class Replay:
-    """A venue, what it went through, and who is told of each event: ``sink``."""
+class Replay(ShownAsTables):
+    """A venue, what it went through, and who is told of each event: ``sink``.
+
+    ``through``: who applies events to the venue instead of the venue itself, such as a journal.
+    """
 
     venue: Venue
     sink: Sink | None = None
     tally: Tally = field(default_factory=Tally)
+    course: Course = field(default_factory=Course)
+    through: Callable[[Event], Sequence[Effect]] | None = None
 
     @classmethod
     def of(cls, terms: VenueTerms, policies: VenuePolicies, sink: Sink | None = None) -> Replay:
         """A replay on an empty venue."""
         return cls(Venue(terms, policies), sink)
 
-    def apply(self, event: Event) -> tuple[Effect, ...]:
+    def display_tables(self) -> tuple[DisplayTable, ...]:
+        """How it stands, and who was closed, paid and stopped so far."""
+        return document_tables(replay_document(self))
+
+    def apply(self, event: Event) -> Sequence[Effect]:
         """One recorded event."""
-        effects = self.venue.apply(event)
+        effects = self.venue.apply(event) if self.through is None else self.through(event)
         self.tally.count(self.venue.state, event, effects)
+        self.course.follow(self.venue.state, event, effects, self.tally)
         if self.sink is not None:
             self.sink(event, effects)
         return effects
 
-    def send(self, ts_ns: int, body: Body) -> tuple[Effect, ...]:
+    def send(self, ts_ns: int, body: Body) -> Sequence[Effect]:
         """One event of the replay's own, next in the sequence."""
         seq = self.venue.state.seq + 1
         return self.apply(Event(seq, ts_ns, f"replay-{seq}", body))
 
-    def must(self, ts_ns: int, body: Body) -> tuple[Effect, ...]:
+    def must(self, ts_ns: int, body: Body) -> Sequence[Effect]:
         """As :meth:`send`, where a refusal means that what was given cannot stand under these limits."""
         effects = self.send(ts_ns, body)
         if effects and isinstance(effects[0], Rejected):
@@ -85,6 +100,8 @@ def replay_bars(replay: Replay, instants: Iterable[Sequence[PriceBar]], spacing_
         paths = [(bar, bar.path(_net_lots(replay.venue, bar.market))) for bar in bars]
         for place in range(INSTANTS):
             ts_ns = bars[0].ts_ns + place * spacing_ns // INSTANTS
+            if place == 0:
+                _notice(replay, ts_ns)  # bars may be missing
             said = [(bar.market, path[place]) for bar, path in paths]
             if not opened:  # the first prices: the open, or the close where the bar has no more
                 said = [(bar.market, path[0] or path[-1]) for bar, path in paths]
@@ -93,6 +110,19 @@ def replay_bars(replay: Replay, instants: Iterable[Sequence[PriceBar]], spacing_
                 told += [effect for body in opening for effect in replay.must(ts_ns, body)]
                 opened = True
             _answer_in_time(replay, outside, told, ts_ns + spacing_ns // INSTANTS)
+            _notice(replay, ts_ns + spacing_ns // INSTANTS)
+
+
+def _notice(replay: Replay, until_ns: int) -> None:
+    """Let breakers see, before the next price, that this one is unfit or none has come."""
+    state = replay.venue.state
+    if state.terms.breakers is not None and state.seq:
+        stale_ns = [feed.fresh_until_ns + 1 for feed in state.room("sources").values() if feed.quality in FIT]
+        if stale_ns and state.now_ns < min(stale_ns) < until_ns:
+            replay.send(min(stale_ns), TimePassed())
+        look_ns = next_look_ns(state)
+        if look_ns is not None and look_ns < until_ns:
+            replay.send(look_ns, TimePassed())
 
 
 def _net_lots(venue: Venue, market: str) -> int:

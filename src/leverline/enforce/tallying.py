@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from leverline.enforce.effects import (
     BreakerTransition,
@@ -20,9 +20,11 @@ from leverline.enforce.effects import (
     StageRefused,
 )
 from leverline.enforce.events import Event, PoolKey
-from leverline.enforce.ledger import SHARED_FUND, fund_of
 from leverline.enforce.margining import standing
 from leverline.enforce.state import VenueState
+
+MOST_FUND_STEPS = 4_000
+"""Rows of the path of the funds before neighbours are joined: as many as somebody reads, and a file holds."""
 
 
 @dataclass(slots=True)
@@ -37,18 +39,22 @@ class StageTally:
 
 @dataclass(frozen=True, slots=True)
 class FundStep:
-    """What one event changed in the fund of ``market`` (empty: the shared one), read off the ledger, in units."""
+    """One change of the fund of ``market`` (empty: the shared one), in units, as its effect said.
+
+    On a long path one row stands for ``changes`` in succession: their sum, and the last one's time and balance.
+    """
 
     ts_ns: int
     market: str
     amount: int
     balance: int
     why: str
+    changes: int = 1
 
 
 @dataclass(slots=True)
 class Tally:
-    """Counts over a run; amounts in units of the settlement asset.
+    """Counts over a run; amounts in units of the settlement asset. ``closed_in``: notional closed, by market.
 
     ``breaker_log`` keeps the time (ns UTC) of each effect. ``fund_paid`` is what funds paid for debts of pools and for
     sales beyond bankruptcy, without what they gave for collateral.
@@ -61,31 +67,28 @@ class Tally:
     worse_off: int = 0
     refused: Counter[tuple[Stage, str]] = field(default_factory=Counter)
     deleveraged: StageTally = field(default_factory=StageTally)
+    closed_in: Counter[str] = field(default_factory=Counter)
     fund_path: list[FundStep] = field(default_factory=list)
     fund_balance: dict[str, int] = field(default_factory=dict)
     fund_paid: int = 0
     loss_shared: int = 0
     sharing_pools: set[PoolKey] = field(default_factory=set)
     breaker_log: list[tuple[int, BreakerTransition]] = field(default_factory=list)
+    _changes_a_step: int = 1
 
     def count(self, state: VenueState, event: Event, effects: Sequence[Effect]) -> None:
         """Take in one event and what it gave."""
         self.events[type(event.body).__name__] += 1
         for effect in effects:
             self._count_one(state, event.ts_ns, effect)
-        if effects:
-            self._look_at_funds(state, event.ts_ns, effects)
+        self._shorten_path()
 
-    def _look_at_funds(self, state: VenueState, ts_ns: int, effects: Sequence[Effect]) -> None:
-        """Penalties reach a fund without an effect of their own, so the path is read off the balances."""
-        said = {effect.market: effect.why for effect in reversed(effects) if isinstance(effect, FundMovement)}
-        for market in ("", *state.terms.markets):
-            balance = state.ledger.balance(fund_of(market) if market else SHARED_FUND, state.terms.settlement)
-            before = self.fund_balance.get(market, 0)
-            if balance != before:
-                why = said.get(market, "penalties")
-                self.fund_path.append(FundStep(ts_ns, market, balance - before, balance, why))
-                self.fund_balance[market] = balance
+    def _shorten_path(self) -> None:
+        while len(self.fund_path) > 2 * MOST_FUND_STEPS:
+            self.fund_path = _joined(self.fund_path, self._changes_a_step)
+            if len(self.fund_path) > MOST_FUND_STEPS + MOST_FUND_STEPS // 2:
+                self._changes_a_step *= 2
+                self.fund_path = _joined(self.fund_path, self._changes_a_step)
 
     def _count_one(self, state: VenueState, ts_ns: int, effect: Effect) -> None:
         match effect:
@@ -95,7 +98,9 @@ class Tally:
                 self.margin_calls += 1
             case LiquidationClosed():
                 row = self.stages.setdefault(effect.stage, StageTally())
-                _closed(row, effect.pool, state.terms.markets[effect.market].notional(effect.lots, effect.price))
+                notional = state.terms.markets[effect.market].notional(effect.lots, effect.price)
+                _closed(row, effect.pool, notional)
+                self.closed_in[effect.market] += notional
                 row.penalty += effect.penalty
                 self.worse_off += effect.worse_off
             case Deleveraged():
@@ -105,6 +110,8 @@ class Tally:
                 self.refused[effect.stage, effect.reason] += 1
             case FundMovement():
                 self.fund_paid += max(0, -effect.amount)
+                self.fund_path.append(FundStep(ts_ns, effect.market, effect.amount, effect.balance, effect.why))
+                self.fund_balance[effect.market] = effect.balance
             case CollateralSeized():
                 self.fund_paid -= effect.paid  # its movement was counted with the payments
             case LossShared():
@@ -160,6 +167,22 @@ def solvency(state: VenueState) -> Solvency:
     conserved = state.ledger.total(state.terms.settlement) == costs
     margined = sum(not record.external for record in state.pools)
     return Solvency(margined, open_pools, equity, unpaid, underwater_pools, underwater, unpriced, conserved)
+
+
+def _joined(steps: Sequence[FundStep], most: int) -> list[FundStep]:
+    """Neighbours of one fund as one row of up to ``most`` changes; amounts still add up to balances."""
+    kept: list[FundStep] = []
+    last: dict[str, int] = {}
+    for step in steps:
+        place = last.get(step.market)
+        before = None if place is None else kept[place]
+        if place is not None and before is not None and before.changes + step.changes <= most:
+            kept[place] = replace(step, amount=before.amount + step.amount, changes=before.changes + step.changes,
+                                  why=step.why if step.why == before.why else "several")
+        else:
+            last[step.market] = len(kept)
+            kept.append(step)
+    return sorted(kept, key=lambda step: step.ts_ns)
 
 
 def _closed(row: StageTally, pool: PoolKey, notional: int) -> None:

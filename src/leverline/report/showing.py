@@ -6,12 +6,14 @@ import plotly.graph_objects as go
 
 from leverline.calibrate.book import Calibration
 from leverline.calibrate.diff import BookDiff
+from leverline.enforce.replaying import Replay
 from leverline.evidence.backtest import BacktestResult
 from leverline.evidence.method_comparison import Comparison
 from leverline.ground.errors import require
 from leverline.model import LimitBook
 from leverline.report import figures
 from leverline.report.build import coverage_row, method_point, requirement_curve
+from leverline.report.replay.build import picture_of
 
 
 def show(thing: object) -> go.Figure:
@@ -19,8 +21,8 @@ def show(thing: object) -> go.Figure:
 
     A calibration or book of one market is its requirement, of several their leverage ladders; a backtest the breached
     share of every market and side at its loosest confidence; a diff the leverages that changed; a comparison the
-    methods side by side at its loosest confidence. A piece of content is drawn as :func:`leverline.report.figures.show`
-    says.
+    methods side by side at its loosest confidence; a replay its course through time. A piece of content is drawn as
+    :func:`leverline.report.figures.show` says.
 
     Raises
     ------
@@ -42,6 +44,9 @@ def show(thing: object) -> go.Figure:
             require(bool(thing.scores), "a comparison to draw has methods")
             loosest = min(score.confidence for score in thing.scores)
             return figures.methods([method_point(s) for s in thing.scores if s.confidence == loosest])
+        case Replay():
+            require(bool(thing.tally.events), "a replay to draw has events")
+            return figures.replay(picture_of(thing))
     return figures.show(thing)
 
 

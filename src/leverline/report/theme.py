@@ -33,6 +33,8 @@ ROLES: dict[str, tuple[str, str]] = {
     "bands": ("#7b3f93", "#cc9be0"),
     "volume": ("#5b6673", "#a0abb9"),
     "band": ("rgba(0,95,153,0.22)", "rgba(108,184,236,0.26)"),
+    "reduce_only": ("rgba(138,90,2,0.16)", "rgba(233,180,85,0.2)"),
+    "halted": ("rgba(168,56,11,0.34)", "rgba(255,148,102,0.38)"),
 }
 """Role: (light, dark)."""
 

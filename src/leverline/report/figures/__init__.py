@@ -33,10 +33,19 @@ from leverline.report.figures.line import (
     taker_fees,
 )
 from leverline.report.figures.liquidity import liquidation_cost
+from leverline.report.figures.replay import (
+    replay,
+    replay_accounts,
+    replay_closed,
+    replay_funds,
+    replay_losses,
+    replay_price,
+)
 from leverline.report.figures.results import book_change, breach_rates, ladders
 from leverline.report.figures.series import BREACH_SYMBOL, coverage, largest_rise, margins
 from leverline.report.figures.tails import implied, tail, volatility
 from leverline.report.line.content import FactorPath, FeeCurve, FundPicture, MarketBounds
+from leverline.report.replay.content import PricePicture, ReplayPicture
 
 __all__ = [
     "BREACH_SYMBOL",
@@ -59,6 +68,12 @@ __all__ = [
     "margins",
     "methods",
     "offsets",
+    "replay",
+    "replay_accounts",
+    "replay_closed",
+    "replay_funds",
+    "replay_losses",
+    "replay_price",
     "requirement",
     "requirement_parts",
     "show",
@@ -88,6 +103,10 @@ def show(thing: object) -> go.Figure:
             return fund(picture)
         case (FactorPath() as steps,):
             return factor(steps)
+        case (ReplayPicture() as course,):
+            return replay(course)
+        case (PricePicture() as price,):
+            return replay_price(price)
         case (MarketBounds(), *_):
             return cap_bounds(many)
         case (TailFit(), *_):
