@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from leverline.model.instrument import Payoff
 from leverline.model.limitbook import LimitBook
 from tests.calibrate.governed_books import BTC, FLAT, book_of
 from tests.cli.conftest import Run, one_line
@@ -114,6 +116,10 @@ def test_text_says_how_it_ended(run: Run, bars: Path, limits: Path) -> None:
     (["--population", 5, "--venue", "nowhere"], "choose one of"),
     (["--population", 0], "1 to 1,000,000"),
     (["--population", 5, "--fund", -1], "--fund"),
+    (["--population", 5, "--fund", 1e300], "more than the ledger carries"),
+    (["--population", 2_000_000], "1 to 1,000,000"),
+    (["--population", 5, "--seed", -5], "a seed is not negative"),
+    (["--population", 5, "--start", "soon"], "is not ISO 8601"),
     (["--population", 5, "--impact", -1], "coefficient")])
 def test_what_cannot_be_meant_is_refused(run: Run, bars: Path, limits: Path, arguments: list[object],
                                          says: str) -> None:
@@ -121,6 +127,82 @@ def test_what_cannot_be_meant_is_refused(run: Run, bars: Path, limits: Path, arg
     ran = run("replay", bars, "--limits", limits, *arguments)
     assert ran.code == 2
     assert says in one_line(ran)
+
+
+def test_the_span_is_the_one_asked_for(run: Run, bars: Path, limits: Path) -> None:
+    """A replay of one crash would run on into the next, or begin before anybody was there."""
+    found = crash(run, bars, limits, "--start", "2026-01-01T01:00", "--end", "2026-01-01T03:00")
+    assert found["ended_at"] == "2026-01-01T02:45:00Z"
+    assert found["events_by_type"]["OracleUpdate"] == 8
+    for nothing in (("--start", 2030), ("--end", 2010)):
+        ran = run("replay", bars, "--limits", limits, "--population", 5, *nothing)
+        assert ran.code == 4
+        assert "no usable bar lies between" in one_line(ran)
+
+
+def test_bars_without_limits_are_named(run: Run, bars: Path, limits: Path) -> None:
+    """A misspelt market would be missing from the replay, and nobody would know."""
+    bars.write_text(bars.read_text() + bars.read_text().partition("\n")[2].replace(BTC, "ETH/USDT:USDT"))
+    assert "bars without limits, left out: ETH/USDT:USDT" in crash(run, bars, limits)["notes"]
+    bars.write_text(bars.read_text().replace(BTC, "XYZ/USDT:USDT"))
+    ran = run("replay", bars, "--limits", limits, "--population", 5)
+    assert ran.code == 4
+    assert "--symbol-map" in one_line(ran)
+
+
+def test_an_inverse_book_is_refused(run: Run, bars: Path, limits: Path) -> None:
+    """A market whose profit is paid in coins would be settled as if it were paid in dollars."""
+    book_of(FLAT, payoff=Payoff.INVERSE).write(limits)
+    ran = run("replay", bars, "--limits", limits, "--population", 5)
+    assert ran.code == 2
+    assert "linear markets only" in one_line(ran)
+
+
+def test_a_market_as_full_as_its_cap_takes_nobody_more(run: Run, bars: Path, limits: Path) -> None:
+    """The crowd of a replay would hold more than the limits let anybody open."""
+    book_of(FLAT, open_interest_cap=50_000 * 10**6).write(limits)
+    found = crash(run, bars, limits)
+    assert any(note.startswith("open-interest cap: ") for note in found["notes"])
+
+
+def test_an_unknown_key_of_a_population_is_refused(run: Run, bars: Path, limits: Path, tmp_path: Path) -> None:
+    """A misspelt key would leave the crowd as it was, and the study would find no difference."""
+    shipped = resources.files("leverline.enforce").joinpath("population.toml").read_text(encoding="utf-8")
+    (tmp_path / "crowd.toml").write_text(f"lon_share = 0.9\n{shipped}")
+    ran = run("replay", bars, "--limits", limits, "--population", 5, "--population-file", tmp_path / "crowd.toml")
+    assert ran.code == 2
+    assert "lon_share" in one_line(ran)
+
+
+def test_what_is_read_is_not_overwritten(run: Run, bars: Path, limits: Path, tmp_path: Path) -> None:
+    """The recorded run would be replaced by its replay under other limits."""
+    crash(run, bars, limits, "--out", tmp_path / "run")
+    events, book = tmp_path / "run" / "events.jsonl", tmp_path / "run" / "limits.json"
+    before = events.read_bytes()
+    ran = run("replay", events, "--limits", book, "--out", tmp_path / "run")
+    assert ran.code == 2
+    assert events.read_bytes() == before
+    ran = run("replay", bars, "--limits", limits, "--population", 5, "--out", bars)
+    assert ran.code == 2
+    assert "is a file" in one_line(ran)
+
+
+def test_a_refused_replay_leaves_no_folder(run: Run, limits: Path, tmp_path: Path) -> None:
+    """An empty folder would look like a run of which somebody removed the result."""
+    (tmp_path / "events.jsonl").write_text("")
+    book_of(FLAT, tick=0.1, lot=0.001).write(limits)
+    ran = run("replay", tmp_path / "events.jsonl", "--limits", limits, "--out", tmp_path / "run")
+    assert ran.code == 2
+    assert "holds no event" in one_line(ran)
+    assert not (tmp_path / "run").exists()
+
+
+def test_events_need_tick_and_lot(run: Run, limits: Path, tmp_path: Path) -> None:
+    """Sizes and prices in the log would be read in a unit that nobody stated."""
+    (tmp_path / "events.jsonl").write_text("{}\n")
+    ran = run("replay", tmp_path / "events.jsonl", "--limits", limits)
+    assert ran.code == 2
+    assert "needs tick and lot" in one_line(ran)
 
 
 def test_a_broken_line_of_events_is_refused_with_its_row(run: Run, limits: Path, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_commands_in_the_pages_exist() -> None:
         for block in re.findall(r"```sh\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
             for line in (line for line in block.splitlines() if line.startswith("leverline ")):
                 words = line.split()
-                verb = " ".join(words[1:3]) if words[1] == "data" else words[1]
+                verb = words[1] if words[1] in COMMANDS else " ".join(words[1:3])
                 known = {option for p in COMMANDS[verb].params for option in p.opts}
                 assert {word for word in words if word.startswith("--")} <= known, f"{path.name}: {line}"
 

@@ -18,6 +18,7 @@ from leverline.enforce.deleveraging.queues import (
     BitmexQueue,
     BybitQueue,
     HyperliquidQueue,
+    OkxQueue,
     QueueByProfitAndLeverage,
     RandomStart,
 )
@@ -35,7 +36,8 @@ from tests.enforce.invariants import lots_sum_to_zero, money_is_conserved
 from tests.enforce.worlds import ANN, BTC, ETH, World, market
 
 USDT = 10**6
-QUEUES: list[QueueByProfitAndLeverage] = [QueueByProfitAndLeverage(), BitmexQueue(), BybitQueue(), HyperliquidQueue()]
+QUEUES: list[QueueByProfitAndLeverage] = [QueueByProfitAndLeverage(), BitmexQueue(), BybitQueue(), HyperliquidQueue(),
+                                          OkxQueue()]
 SHARING: list[DeleveragingPolicy] = [*(ProRata(by) for by in Measure), *(LeastLargestHaircut(by) for by in Measure)]
 POLICIES: list[DeleveragingPolicy] = [*QUEUES, RandomStart(), *SHARING]
 holders = st.lists(st.tuples(st.integers(0, 1_000), st.integers(0, 50)), min_size=1, max_size=8)
@@ -217,6 +219,32 @@ def test_a_pool_without_equity_stands_last_in_every_queue() -> None:
     for policy in QUEUES:
         assert policy.rank(state, BTC, poor)[0]
         assert poor not in allotted(world, policy, 110)
+
+
+def test_an_isolated_position_is_scored_by_its_own_margin_and_a_cross_one_by_the_account_s() -> None:
+    """Scored by the account, an isolated position hides behind money that does not stand behind it."""
+    world = World.of(replace(LEVERLINE, patience_ns=0), market(BTC), market(ETH))
+    apart, together = PoolKey("eve", "apart"), PoolKey("flo")
+    world.must(OpenPool(apart, "eve", Mode.ISOLATED))
+    world.must(Deposit(apart, "USDT", 20 * USDT))
+    for key, cash in ((PoolKey("eve"), 1_000), (together, 1_020)):
+        world.open(key, cash * USDT)
+    world.price(BTC, 10_000)
+    for key in (apart, together):
+        world.trade(key, OUTSIDE_MARKET, 100, 10_000)
+    world.price(BTC, 10_500)
+    state, half = world.venue.state, Fraction(1, 2)  # 5 of profit on an initial margin of 10.5 and on an entry of 100
+    numbers = [state.number[key] for key in (apart, together)]
+    need = Fraction(105 * 5, 100)
+    expected = {
+        "QueueByProfitAndLeverage": [Fraction(5, wallet) * need / (wallet + 5) for wallet in (20, 1_020)],
+        "BitmexQueue": [Fraction(5, 100) * 105 / (wallet + 5) for wallet in (20, 1_020)],
+        "BybitQueue": [half * Fraction(100, 105) * 105 / (wallet + 5) for wallet in (20, 1_020)],
+        "OkxQueue": [half * Fraction(100, 105) * 105 / (wallet + 5) for wallet in (20, 1_020)],
+        "HyperliquidQueue": [Fraction(105, 100) * 105 / (wallet + 5) for wallet in (20, 1_020)],
+    }
+    for queue in QUEUES:
+        assert [queue.score(state, BTC, pool) for pool in numbers] == expected[type(queue).__name__]
 
 
 def test_the_random_start_is_drawn_from_the_event_and_moves_with_it() -> None:

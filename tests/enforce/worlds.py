@@ -53,7 +53,7 @@ class World:
         state = self.venue.state
         event = Event(state.seq + 1, state.now_ns + int(after_s * SECOND), f"event {len(self.log)}", body)
         self.log.append(event)
-        return self.venue.apply(event)
+        return tuple(self.venue.apply(event))
 
     def must(self, body: Body, after_s: float = 0.0) -> tuple[Effect, ...]:
         """The same for an event that a test relies on."""

@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from leverline import __version__
-from leverline.cli import backtest, bench, calibrate, check, conform, data, demo, diff, plan, replay, reproduce, venues
+from leverline.cli import (
+    backtest,
+    bench,
+    calibrate,
+    check,
+    conform,
+    data,
+    demo,
+    diff,
+    journal,
+    plan,
+    replay,
+    reproduce,
+    venues,
+)
 from leverline.ground.errors import LeverlineError
 
 INTERRUPTED = 130
@@ -47,6 +61,7 @@ app.command("check")(check.check)
 app.command("diff")(diff.diff)
 app.command("plan")(plan.plan)
 app.command("replay")(replay.replay)
+app.add_typer(journal.app, name="journal")
 app.command("conform")(conform.conform)
 app.command("venues")(venues.venues)
 app.command("reproduce")(reproduce.reproduce)

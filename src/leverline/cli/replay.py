@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,17 +12,16 @@ from leverline.cli.printing import amount, emit_json, note, print_table, say
 from leverline.ground.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
-    from leverline.enforce.effects import Effect
-    from leverline.enforce.events import Body, Event
+    from leverline.enforce.bar_replay import Crowd
+    from leverline.enforce.journaled_replay import JournaledReplay
     from leverline.enforce.policies import VenuePolicies
-    from leverline.enforce.replaying import Replay
-    from leverline.enforce.terms import VenueTerms
-    from leverline.market.bars import Bars
+    from leverline.enforce.replaying import Replay, Sink
     from leverline.model import LimitBook
 
 EVENT_SUFFIXES = (".jsonl", ".ndjson")
+OUTPUTS = ("events.jsonl", "effects.jsonl", "limits.json", "replay.json", "report.html")
 SHOWN_ROWS = 12
 IMPACT = 1.0
 
@@ -42,8 +40,14 @@ def replay(
     ] = None,
     impact: Annotated[float, typer.Option(help="With bars: Y of the square-root law of forced orders.")] = IMPACT,
     at_limit: Annotated[bool, typer.Option("--at-limit", help="With bars: forced orders fill at their limit.")] = False,
+    breakers: Annotated[bool, typer.Option("--breakers", help="With bars: the book's, as far as bars allow.")] = False,
+    start: Annotated[str | None, typer.Option(help="With bars: the first opens at or after this time.")] = None,
+    end: Annotated[str | None, typer.Option(help="With bars: the last closes at or before this time.")] = None,
     venue: Annotated[str, typer.Option(help="Whose liquidation and waterfall.")] = "leverline",
     out: Annotated[Path | None, typer.Option(help="Folder for events, effects, limits, result and page.")] = None,
+    journal: Annotated[
+        Path | None, typer.Option(help="Make every event durable here; broken off, the same command goes on.")
+    ] = None,
     symbols: options.Symbols = None,
     quote: options.Quote = None,
     kind: options.KindOption = None,
@@ -56,79 +60,101 @@ def replay(
     from leverline.model import LimitBook
 
     recorded = [path for path in files if path.suffix.lower() in EVENT_SUFFIXES]
-    if out is not None and out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out} is a file", remedy="name a folder")
+    inputs = [*files, limits, *(path for path in (accounts, population_file, symbol_map) if path is not None)]
+    _check_targets(out, journal, inputs)
     policies, book = _policies(venue), LimitBook.read(limits)
-    written = None if out is None else _Written()
     said: tuple[str, ...] = ()
-    if recorded:
-        of_bars = (accounts, population, population_file, fund, symbols, quote, kind, symbol_map)
-        if len(files) > 1 or at_limit or any(option is not None for option in of_bars):
-            raise UsageError("one file of events is replayed, and says everything itself",
-                             remedy="leave out the options for bars")
-        done = _replay_events(recorded[0], book, policies, written)
-    else:
-        held = _Held(accounts, population, population_file, seed, fund)
-        bars = options.load_bars(files, symbols=symbols, naming=options.naming_of(quote, kind, symbol_map),
-                                 strict=strict)
-        done, book, said = _replay_bars(bars, book, policies, held, None if at_limit else impact, written)
-    document = {**replay_document(done), "venue": venue, "population": population, "seed": seed if population else None,
-                "notes": list(said)}
-    if out is not None and written is not None:
-        written.write(out, book, document)
+    with _logs(out) as sink, _journaled(journal, venue) as kept:
+        if recorded:
+            of_bars = (accounts, population, population_file, fund, start, end, symbols, quote, kind, symbol_map)
+            if len(files) > 1 or at_limit or breakers or strict or any(option is not None for option in of_bars):
+                raise UsageError("one file of events is replayed, and says everything itself",
+                                 remedy="leave out the options for bars")
+            done = _replay_events(recorded[0], book, policies, sink, kept)
+        else:
+            crowd = _crowd(accounts, population, population_file, seed, fund)
+            begin, finish = options.parse_as_of(start, "--start"), options.parse_as_of(end, "--end")
+            from leverline.enforce.bar_replay import run_bars
+
+            bars = options.load_bars(files, symbols=symbols, naming=options.naming_of(quote, kind, symbol_map),
+                                     strict=strict)
+            ran = run_bars(bars, book, policies, crowd, None if at_limit else impact, sink, begin, finish,
+                           None if kept is None else kept.attach, breakers)
+            done, book, said = ran.replay, ran.book, ran.notes
+        if kept is not None:
+            _finish(kept)
+        document = {**replay_document(done), "venue": venue, "population": population,
+                    "seed": seed if population else None, "notes": list(said)}
+        if out is not None:
+            _write(out, done, book, document)
     for line in said:
         note(f"note: {line}")
     if as_json:
         emit_json(document)
     else:
-        _show(document)
+        show_replay(document)
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """Who is there when bars begin, as the options say."""
-
-    accounts: Path | None
-    population: int | None
-    population_file: Path | None
-    seed: int
-    fund: float | None
-
-    def __post_init__(self) -> None:
-        if (self.accounts is None) == (self.population is None):
-            raise UsageError("bars are met by accounts", remedy="give either --accounts FILE or --population N")
-        if self.population_file is not None and self.population is None:
-            raise UsageError("--population-file goes with --population")
+def _check_targets(out: Path | None, journal: Path | None, inputs: list[Path]) -> None:
+    """Refuse a folder that cannot be one, or files that would overwrite what is read, before work is spent on it."""
+    if out is not None and out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file", remedy="name a folder")
+    if journal is not None and not journal.absolute().parent.is_dir():
+        raise UsageError(f"--journal {journal}: there is no such folder", remedy="make it first")
+    outputs = {f"--out's {name}": out / name for name in OUTPUTS} if out is not None else {}
+    options.writable_targets({**outputs, "--journal": journal}, inputs)
 
 
-@dataclass(slots=True)
-class _Written:
-    """Lines of the two logs, kept until the end: they are written whole or not at all."""
+def _journaled(journal: Path | None, venue: str) -> AbstractContextManager[JournaledReplay | None]:
+    from contextlib import nullcontext
 
-    events: list[str] = field(default_factory=list)
-    effects: list[str] = field(default_factory=list)
+    from leverline.enforce.journaled_replay import JournaledReplay
 
-    def take(self, event: Event, effects: Sequence[Effect]) -> None:
-        import json
+    return nullcontext() if journal is None else JournaledReplay(journal, venue)
 
-        from leverline.enforce.codec import encode, encode_effect
 
-        self.events.append(encode(event))
-        if effects:
-            row = {"seq": event.seq, "ts_ns": event.ts_ns, "effects": [encode_effect(effect) for effect in effects]}
-            self.effects.append(json.dumps(row, separators=(",", ":"), ensure_ascii=False))
+def _finish(kept: JournaledReplay) -> None:
+    """The last commit, before anything is shown."""
+    kept.finish()
+    if kept.found:
+        note(f"note: {kept.path}: {kept.found:,} events were there already, and are this run's")
+    if kept.snapshot_failure is not None:
+        note(f"note: {kept.path}: no snapshot: {kept.snapshot_failure}")
 
-    def write(self, out: Path, book: LimitBook, document: dict[str, Any]) -> None:
-        import json
 
-        from leverline.ground.files import write_text
-        from leverline.report.replay_page import write_replay_page
+def _logs(out: Path | None) -> AbstractContextManager[Sink | None]:
+    from contextlib import nullcontext
 
-        for name, lines in (("events.jsonl", self.events), ("effects.jsonl", self.effects)):
-            write_text(out / name, "".join(f"{line}\n" for line in lines))
-        book.write(out / "limits.json")
-        write_text(out / "replay.json", json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
-        write_replay_page(document, out / "report.html")
+    from leverline.enforce.event_log import writing_logs
+
+    return nullcontext() if out is None else writing_logs(out)
+
+
+def _write(out: Path, done: Replay, book: LimitBook, document: dict[str, Any]) -> None:
+    import json
+
+    from leverline.ground.files import write_text
+    from leverline.report.replay_page import write_replay_page
+
+    book.write(out / "limits.json")
+    write_text(out / "replay.json", json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    write_replay_page(done, document, out / "report.html")
+
+
+def _crowd(accounts: Path | None, population: int | None, population_file: Path | None, seed: int,
+           fund: float | None) -> Crowd:
+    from leverline.enforce.bar_replay import Crowd
+    from leverline.enforce.population import LARGEST_POPULATION
+
+    if (accounts is None) == (population is None):
+        raise UsageError("bars are met by accounts", remedy="give either --accounts FILE or --population N")
+    if population_file is not None and population is None:
+        raise UsageError("--population-file goes with --population")
+    if population is not None and not 0 < population <= LARGEST_POPULATION:
+        raise UsageError(f"--population {population:,}: a population has 1 to {LARGEST_POPULATION:,} accounts")
+    if seed < 0:  # the generator takes it for its absolute value
+        raise UsageError(f"--seed {seed}: a seed is not negative")
+    return Crowd(accounts, population or 0, population_file, seed, fund)
 
 
 def _policies(name: str) -> VenuePolicies:
@@ -139,95 +165,38 @@ def _policies(name: str) -> VenuePolicies:
     return PRESETS[name]
 
 
-def _replay_events(path: Path, book: LimitBook, policies: VenuePolicies, written: _Written | None) -> Replay:
-    from leverline.enforce.codec import decode
+def _replay_events(path: Path, book: LimitBook, policies: VenuePolicies, sink: Sink | None,
+                   kept: JournaledReplay | None) -> Replay:
+    from leverline.enforce.event_log import replay_log
     from leverline.enforce.replaying import Replay
     from leverline.enforce.terms import terms_of_book
-    from leverline.ground.errors import refuse
-    from leverline.ground.progress import track
 
-    done = Replay.of(terms_of_book(book), policies, None if written is None else written.take)
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        refuse(f"cannot be read: {error.strerror}", file=str(path))
-    for row, line in enumerate(track(lines, "events"), start=1):
-        done.apply(decode(line, file=str(path), row=row))
+    done = Replay.of(terms_of_book(book), policies, sink)
+    if kept is not None:
+        kept.attach(done, book)
+    replay_log(done, path)
     return done
 
 
-def _replay_bars(bars: Bars, book: LimitBook, policies: VenuePolicies, held: _Held, impact: float | None,
-                 written: _Written | None) -> tuple[Replay, LimitBook, tuple[str, ...]]:
-    """The replay, the book with ticks and lots as it was enforced, and what was defaulted."""
-    from leverline.enforce.bar_points import bars_in_time
-    from leverline.enforce.default_grid import with_default_grid
-    from leverline.enforce.outside_market import OutsideMarket
-    from leverline.enforce.replaying import Replay, replay_bars
-    from leverline.enforce.terms import terms_of_book
-    from leverline.ground.progress import track
-
-    outside = OutsideMarket(impact)
-    first = {symbol: float(bars.close[bars.rows(symbol)][0]) for symbol in bars.symbols}
-    book, said = with_default_grid(book, first)
-    terms = terms_of_book(book)
-    instants = list(bars_in_time(bars, terms.markets))
-    opening, more = _opening(held, book, terms, {bar.market: bar.open or bar.close for bar in instants[0]})
-    done = Replay.of(terms, policies, None if written is None else written.take)
-    assets = _asset_prices(terms)
-    if held.accounts is not None:
-        more += tuple(f"{asset}: no bars tell its price; accounts that hold it are not valued"
-                      for asset in terms.assets if asset not in assets)
-    replay_bars(done, track(instants, "bars"), bars.spacing_ns, outside, opening, assets)
-    return done, book, (*said, *more)
-
-
-def _opening(held: _Held, book: LimitBook, terms: VenueTerms, marks: dict[str, int],
-             ) -> tuple[list[Body], tuple[str, ...]]:
-    from leverline.enforce import opening
-    from leverline.enforce.population import Population, draw_population
-    from leverline.margin.reading_accounts import read_accounts
-
-    said = () if held.fund is not None else ("insurance fund: empty, as --fund names no amount",)
-    made = opening.fund(held.fund or 0.0)
-    if held.population is not None:
-        spec = Population.shipped() if held.population_file is None else Population.read(held.population_file)
-        drawn = draw_population(spec, held.population, held.seed, list(terms.markets.values()), marks)
-        bare = sum(account.lots == 0 for account in drawn)
-        return made + opening.open_population(drawn, terms.settlement), (
-            *said, f"population {spec.name!r}: {len(drawn):,} accounts, {bare:,} of them too small for a position")
-    if held.accounts is None:
-        raise UsageError("bars are met by accounts", remedy="give either --accounts FILE or --population N")
-    table = read_accounts(held.accounts)
-    sizes = {symbol: row.contract_size for symbol, row in book.instruments.items()}
-    bodies, rounded = opening.open_accounts(table.book, terms, sizes)
-    rounding = (f"{rounded} positions rounded to whole lots",) if rounded else ()
-    return made + bodies, (*said, *table.warnings, *rounding)
-
-
-def _asset_prices(terms: VenueTerms) -> dict[str, tuple[str, int]]:
-    """Collateral assets whose price a market's bars tell: its base asset's, the first market by name."""
-    found: dict[str, tuple[str, int]] = {}
-    for symbol, market in terms.markets.items():
-        base, value = symbol.partition("/")[0], market.tick * 1_000_000
-        if base in terms.assets and value.denominator == 1:
-            found.setdefault(base, (symbol, int(value)))
-    return found
-
-
-def _show(document: dict[str, Any]) -> None:
+def show_replay(document: dict[str, Any]) -> None:
+    """The stages, the funds, the breakers and the verdict of a ``leverline.replay/1`` document, for people."""
     rows = [(stage, str(row["closings"]), str(row["pools"]), amount(int(row["notional"])), amount(int(row["penalty"])))
             for stage, row in document["liquidations"].items()]
     if rows:
         print_table("Liquidations by stage", ("stage", "closings", "accounts", "notional", "penalty"), rows,
                     align="lrrrr")
-    for name, columns in (("fund_path", ("at", "market", "amount", "balance", "why")),
-                          ("breaker_log", ("at", "market", "before", "after", "reason"))):
-        log = document[name]
-        if log:
-            print_table(name.replace("_", " ").capitalize(), columns, [
-                [amount(int(row[c])) if c in ("amount", "balance") else row[c] for c in columns]
-                for row in log[:SHOWN_ROWS]], align="llrrl" if name == "fund_path" else "lllll",
-                caption=f"and {len(log) - SHOWN_ROWS:,} more" if len(log) > SHOWN_ROWS else None)
+    path, log = document["fund_path"], document["breaker_log"]
+    largest = sorted(range(len(path)), key=lambda place: -abs(int(path[place]["amount"])))[:SHOWN_ROWS]
+    if path:
+        print_table("Insurance funds", ("at", "market", "amount", "balance", "why"), [
+            (row["at"], row["market"] or "shared", amount(int(row["amount"])), amount(int(row["balance"])), row["why"])
+            for row in (path[place] for place in sorted(largest))], align="llrrl",
+            caption=f"the largest {SHOWN_ROWS} of {len(path):,}" if len(path) > SHOWN_ROWS else None)
+    if log:
+        print_table("Breakers", ("at", "market", "before", "after", "reason"), [
+            (row["at"], row["market"] or "all", row["before"], row["after"], row["reason"])
+            for row in log[:SHOWN_ROWS]], align="lllll",
+            caption=f"and {len(log) - SHOWN_ROWS:,} more" if len(log) > SHOWN_ROWS else None)
     _say_totals(document)
 
 

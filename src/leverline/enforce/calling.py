@@ -14,6 +14,11 @@ RECOVERED_RATIO_PPM = 750_000
 """And below which the pool counts as recovered; the gap keeps a pool at the edge from being called every tick."""
 
 
+def call_level(now: Standing) -> int:
+    """Counted equity below which the call goes out, units."""
+    return ceil_div(now.maintenance * PPM, CALL_RATIO_PPM)
+
+
 def call_margin(state: VenueState, pool: int, now: Standing) -> list[Effect]:
     """The call, if this pool has just crossed its call level; forgets an older call once it recovered."""
     called = pool in state.room("calls")
@@ -21,7 +26,7 @@ def call_margin(state: VenueState, pool: int, now: Standing) -> list[Effect]:
         if called and not now.owes:
             state.undo.remove(state.room("calls"), pool)
         return []
-    level = ceil_div(now.maintenance * PPM, CALL_RATIO_PPM)
+    level = call_level(now)
     if not called and now.counted_maintenance < level:
         state.undo.put(state.room("calls"), pool, state.now_ns)
         return [MarginCall(state.pools[pool].key, level - now.counted_maintenance)]

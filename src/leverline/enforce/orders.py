@@ -74,8 +74,11 @@ def add_resting(state: VenueState, item: Resting) -> None:
 
 def resting_of(state: VenueState, pool: int) -> list[Resting]:
     """Orders and auctions of one pool, oldest first."""
+    numbers = state.room("resting").get(pool)
+    if numbers is None:
+        return []
     orders, auctions = state.room("orders"), state.room("auctions")
-    return [orders[n] if n in orders else auctions[n] for n in state.room("resting").get(pool, ())]
+    return [orders[n] if n in orders else auctions[n] for n in numbers]
 
 
 def cut(state: VenueState, item: Resting, lots: int) -> None:

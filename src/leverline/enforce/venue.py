@@ -210,7 +210,7 @@ class Venue:
         effects: list[Effect] = []
         for pool in changed:
             effects += liquidating.trim_resting(state, pool)
-            pass  # TRY
+            effects += liquidating.let_go(state, pool)
             liquidating.follow_up(state, pool)
         owing = sorted(state.room("owing") if every else {*looked, *changed} & set(state.room("owing")))
         if not owing:

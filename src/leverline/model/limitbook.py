@@ -163,17 +163,24 @@ class LimitBook(Noun, ShownAsTables):
 
     @classmethod
     def read(cls, path: Path) -> LimitBook:
-        """Read and verify a document; refuse (exit 2) what is malformed or does not match its own id."""
+        """Read and verify a file; as :meth:`from_json`."""
         try:
-            book = cls.model_validate_json(path.read_bytes())
+            content = path.read_bytes()
         except OSError as error:
             refuse(f"cannot be read: {error.strerror}", file=str(path))
+        return cls.from_json(content, file=str(path))
+
+    @classmethod
+    def from_json(cls, content: str | bytes, *, file: str | None = None) -> LimitBook:
+        """Verify a document; refuse (exit 2) what is malformed or does not match its own id."""
+        try:
+            book = cls.model_validate_json(content)
         except ValidationError as error:
             first = error.errors()[0]
             pointer = "/" + "/".join(str(part) for part in first["loc"])
-            refuse(f"{pointer}: {first['msg']}", file=str(path), remedy=f"a book follows schema {SCHEMA}")
+            refuse(f"{pointer}: {first['msg']}", file=file, remedy=f"a book follows schema {SCHEMA}")
         if book.id != book.content_hash():
-            refuse("the id does not match the content: the file was edited", file=str(path),
+            refuse("the id does not match the content: the file was edited", file=file,
                    remedy="calibrate again, or record the change as an override")
         return book
 

@@ -1,0 +1,31 @@
+"""Pools that somebody else's liquidation makes safe."""
+
+from __future__ import annotations
+
+from leverline.enforce.events import TimePassed
+from leverline.enforce.margining import standing
+from leverline.enforce.orders import resting_of
+from leverline.enforce.venue import OUTSIDE_MARKET
+from tests.enforce.worlds import ANN, BOB, BTC, ETH, World, kinds
+
+
+def test_a_winner_who_is_safe_once_deleveraged_is_not_liquidated_on_top() -> None:
+    """Ann's order would go on selling what she may keep: most of it was closed against Bob's in this event."""
+    world = World.of()
+    ann, _ = world.open(ANN, 10**8), world.open(BOB, 10**8)
+    for name in (BTC, ETH):
+        world.price(name, 10_000)
+    world.trade(BOB, ANN, 1_000, 10_000)
+    world.trade(OUTSIDE_MARKET, ANN, 500, 10_000)
+    world.trade(ANN, OUTSIDE_MARKET, 1_000, 10_000, ETH)
+    world.price(BTC, 8_900)  # Bob is bankrupt, and nobody takes his order
+    world.price(ETH, 8_400, 1.0)
+    assert standing(world.venue.state, ann).liquidatable
+    resting = resting_of(world.venue.state, ann)
+    assert [item.market for item in resting] == [BTC]
+    assert abs(resting[0].lots) < 500
+    effects = world.must(TimePassed(), 9.5)
+    assert "Deleveraged" in kinds(effects)
+    assert not standing(world.venue.state, ann).liquidatable
+    assert resting_of(world.venue.state, ann) == []
+    assert "LiquidationWithdrawn" in kinds(effects[-2:])
