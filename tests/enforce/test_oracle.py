@@ -27,7 +27,7 @@ def readings(*values: int, at: int = 0) -> tuple[Reading, ...]:
 def test_a_wrong_minority_cannot_move_the_price_out_of_the_honest_range(honest: list[int], bad: list[int]) -> None:
     """Whoever buys one exchange's book for a minute would name everybody's liquidation price."""
     rows = readings(*honest, *bad[:len(honest) - 1])
-    feed = judge(Feed(rows), 0, TERMS)
+    feed = judge(Feed(), rows, 0, TERMS)
     assert feed.price is None or min(honest) <= feed.price <= max(honest)
 
 
@@ -47,6 +47,16 @@ def test_the_median_of_equal_weights_is_the_usual_one(values: list[int]) -> None
     assert weighted_median(readings(*values), [7] * len(values)) == usual
 
 
+@given(rows=st.lists(st.tuples(prices, st.integers(1, 6)), min_size=1, max_size=7))
+def test_a_source_that_weighs_thrice_counts_thrice(rows: list[tuple[int, int]]) -> None:
+    """Weights set by a book would be decoration, or move the price past the half of what was said."""
+    values, weights = [price for price, _ in rows], [weight for _, weight in rows]
+    ordered = sorted(price for price, weight in rows for _ in range(weight))
+    half = len(ordered) // 2
+    usual = ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) // 2
+    assert weighted_median(readings(*values), weights) == usual
+
+
 @pytest.mark.parametrize(("rows", "quality"), [
     ((), Quality.STALE),
     (readings(100_000), Quality.STALE),
@@ -59,17 +69,16 @@ def test_the_median_of_equal_weights_is_the_usual_one(values: list[int]) -> None
 ])
 def test_a_price_is_as_good_as_the_sources_behind_it(rows: tuple[Reading, ...], quality: Quality) -> None:
     """A price of nobody, of one, or of two who quarrel would liquidate as if it were the market's."""
-    assert judge(Feed(rows), 0, TERMS).quality is quality
+    assert judge(Feed(), rows, 0, TERMS).quality is quality
 
 
 def test_a_jump_is_believed_only_once_it_has_stood() -> None:
     """A fat finger seen by every source for one tick would liquidate for good."""
-    feed = judge(Feed(readings(1000, 1001, 999)), 0, TERMS)
-    jumped = judge(Feed(readings(850, 851, 849, at=SECOND), price=feed.price, quality=feed.quality,
-                        average=feed.average), SECOND, TERMS)
+    feed = judge(Feed(), readings(1000, 1001, 999), 0, TERMS)
+    jumped = judge(feed, readings(850, 851, 849, at=SECOND), SECOND, TERMS)
     assert (jumped.quality, jumped.price) == (Quality.HELD, 1000)
-    assert judge(jumped, 5 * SECOND, TERMS).quality is Quality.HELD
-    later = judge(jumped, 11 * SECOND, TERMS)
+    assert judge(jumped, jumped.readings, 5 * SECOND, TERMS).quality is Quality.HELD
+    later = judge(jumped, jumped.readings, 11 * SECOND, TERMS)
     assert (later.price, later.quality) == (850, Quality.THIN)  # ten seconds old: liquidates, opens nothing
 
 

@@ -237,10 +237,10 @@ def test_a_stride_takes_nothing_that_a_venue_would_refuse(change: dict[str, obje
     assert (venue.state.seq, venue.state.seen["asked"]) == (seq + 3, seq + 3)
 
 
-@pytest.mark.parametrize("why", ["breakers", "decay", "a watch of somebody else"])
+@pytest.mark.parametrize("why", ["decay", "a watch of somebody else"])
 def test_no_price_is_strode_over_while_more_hangs_on_it_than_a_mark(why: str) -> None:
-    """A schedule would not step, a composite not form, and whoever counts prices would miss some."""
-    venue = fresh(breakers=why == "breakers")
+    """A schedule would not step, and whoever counts prices would miss some."""
+    venue = fresh()
     drawn = DrawnVenue(venue.state, venue.apply, POOLS)
     drawn.open()
     name, market = next(iter(sorted(venue.state.markets.items())))

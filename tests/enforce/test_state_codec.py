@@ -66,7 +66,8 @@ records = st.one_of([st.builds(kind) for kind in RECORDS.values()] + [st.sampled
 plain = st.none() | st.booleans() | st.integers() | st.text()
 values = st.recursive(records | plain | st.fractions() | st.builds(PoolKey, st.text(), st.text()),
                       lambda inner: st.lists(inner, max_size=4).map(tuple), max_leaves=6)
-keys = st.text() | st.integers() | st.tuples(st.text(), st.integers()) | st.builds(PoolKey, st.text())
+rooms = st.dictionaries(st.text() | st.integers() | st.tuples(st.text(), st.integers()), values, max_size=6) \
+    | st.dictionaries(st.text() | st.builds(PoolKey, st.text(), st.text()), values, max_size=6)
 
 
 @pytest.mark.parametrize("name", [*RECORDS, *ENUMS])
@@ -85,7 +86,7 @@ def test_every_kind_of_record_has_a_place(name: str) -> None:
 
 
 @settings(max_examples=25)
-@given(rows=st.dictionaries(keys, values, max_size=6), more=st.lists(values, max_size=4))
+@given(rows=rooms, more=st.lists(values, max_size=4))
 def test_rooms_of_any_mixture_are_kept(rows: Any, more: Any) -> None:
     """Two kinds side by side would come back as one another: True as 1, a tuple as a list."""
     state = fresh().state

@@ -43,8 +43,23 @@ def adopt_limits(state: VenueState, body: AdoptLimits) -> list[Effect]:
         if symbol not in state.markets:
             state.undo.put(state.markets, symbol, MarketState())
             state.undo.put(state.holders, symbol, {})
+        elif _counts_otherwise(state.terms.markets.get(symbol), terms.markets[symbol]):
+            _forget_prices(state, symbol)
     state.undo.put(state.book, "now", terms)
     return [LimitStep(symbol, 0, STEPS) for symbol in sorted(state.room("decay"))]
+
+
+def _counts_otherwise(old: MarketTerms | None, new: MarketTerms) -> bool:
+    """Whether ticks or lots of a market that nobody holds are others now, or it comes back into the book."""
+    return old is None or (old.tick, old.lot) != (new.tick, new.lot)
+
+
+def _forget_prices(state: VenueState, symbol: str) -> None:
+    """What was said of a market in other ticks and lots is no price of it; who halted it still does."""
+    state.undo.put(state.markets, symbol, replace(state.markets[symbol], mark=None, marked_ns=0))
+    for room in ("sources", "growth", "depth"):
+        if symbol in state.room(room):
+            state.undo.remove(state.room(room), symbol)
 
 
 def step_decays(state: VenueState) -> list[Effect]:

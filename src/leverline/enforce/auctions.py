@@ -17,6 +17,7 @@ from leverline.enforce.policies import Absorbed, Closing, VenuePolicies
 from leverline.enforce.rejection import RejectedError, reject_unless
 from leverline.enforce.state import VenueState
 from leverline.enforce.terms import PPM
+from leverline.enforce.trading import reduces
 from leverline.margin.dutch import exponential_price, linear_price, stairstep_price
 from leverline.margin.fixed_point import RAY
 from leverline.margin.rounding import ceil_div
@@ -139,11 +140,26 @@ def auction_bid(state: VenueState, body: AuctionBid, policies: VenuePolicies) ->
     lots = _without_dust(state, stage, auction, min(body.lots, abs(auction.lots)), price)
     reject_unless(lots > 0, Reject.NOT_POSITIVE, "so little is left that only the whole can be bought")
     signed = lots if auction.lots > 0 else -lots
+    _check_limits(state, bidder, auction.market, signed)
     cut(state, auction, signed)
     effects = close(state, policies, auction.pool, auction.market, signed, price, bidder, Stage.AUCTION, auction.number)
     after = standing(state, bidder)
     reject_unless(state.pools[bidder].external or (after.priced and after.free >= 0), Reject.BELOW_INITIAL)
     return effects
+
+
+def _check_limits(state: VenueState, bidder: int, market: str, lots: int) -> None:
+    """Reject a bidder whom the limits keep from holding so much; open interest only changes hands."""
+    terms, record, mark = state.terms.markets[market], state.pools[bidder], state.markets[market].mark
+    held = state.positions.lots[bidder].get(market, 0)
+    if record.external or reduces(held, lots):
+        return
+    assert mark is not None, "what is under auction has a mark"
+    may_hold = terms.account_classes is None or record.account_class in dict(terms.account_classes)
+    reject_unless(may_hold, Reject.ACCESS)
+    others = sum(abs(state.positions.lots[pool].get(market, 0)) for pool in state.owners[record.owner]) - abs(held)
+    owners = terms.notional(others + abs(held + lots), mark)
+    reject_unless(terms.position_cap is None or owners <= terms.position_cap, Reject.POSITION_CAP)
 
 
 def _without_dust(state: VenueState, stage: DutchAuction, auction: Auction, lots: int, price: int) -> int:

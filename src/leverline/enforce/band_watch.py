@@ -29,6 +29,9 @@ FEWEST_KEPT = 64
 MANY = 256
 """Entries or pools of one event from which all at once is faster than one by one."""
 
+SEEN_ROOMS = ("sources", "opening", "breakers", "growth", "depth")
+"""What the eyes and the breakers remember: they move pools through prices and halts alone, which are looked at."""
+
 Trigger = tuple[int, int, int]
 """Price (of a fall negated), pool, version of its bands: an entry of an older version is passed over."""
 
@@ -183,7 +186,7 @@ class BandWatch:
         self._pool_of = {}
         self._columns = PoolColumns()
         rooms = [state.room(name) for name in RESTLESS_ROOMS]
-        self._passive = {id(state.markets), id(state.asset_price)}
+        self._passive = {id(state.markets), id(state.asset_price), *(id(state.room(name)) for name in SEEN_ROOMS)}
         self._by_pool = {id(container): container for container in (state.ledger.cash, *rooms)}
 
     def _draw(self, state: VenueState, pool: int) -> None:
@@ -213,6 +216,8 @@ class BandWatch:
             else:
                 self._push(self.rises.setdefault(name, []), (mark + away, pool, version))
         for name in assets:
+            if name not in state.asset_price:  # never had a price: its first one only adds
+                continue
             away = share * ONE_ASSET // state.ledger.others[pool, name]
             self._push(self.falls.setdefault(name, []), (away - state.asset_price[name], pool, version))
 

@@ -7,12 +7,13 @@ halt is itself the loss. An operator's halt (:mod:`leverline.enforce.operator_ac
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from leverline.enforce import prices
 from leverline.enforce.breaker_terms import PPM, BreakerTerms
 from leverline.enforce.effects import Breaker, BreakerTransition, Effect, Reject
-from leverline.enforce.events import Body, DepthUpdate, TimePassed
+from leverline.enforce.events import Body, DepthUpdate, OracleUpdate, TimePassed
 from leverline.enforce.insurance_fund import fund_of_market
 from leverline.enforce.ledger import LIMIT, SHARED_FUND
 from leverline.enforce.oracle import (
@@ -22,14 +23,16 @@ from leverline.enforce.oracle import (
     fallback_price,
     feed_of,
     fit_to_liquidate,
+    fit_to_open,
     look_again,
     unfit_for_ns,
 )
 from leverline.enforce.rejection import reject_unless
 from leverline.enforce.state import VenueState
 from leverline.enforce.trading import known_market
+from leverline.margin.rounding import ceil_div
 
-LEVELS = tuple(Breaker)
+LEVELS = NORMAL, REDUCE_ONLY, HALTED = tuple(Breaker)
 """From open to shut."""
 VENUE = ""
 DAY_NS = 86_400 * 10**9
@@ -113,21 +116,35 @@ def watch(state: VenueState, body: Body) -> list[Effect]:
         return _release(state)
     if isinstance(body, TimePassed):
         look_again(state)
-    touched = set(state.terms.markets) if isinstance(body, TimePassed) else {
-        name for room in (state.markets, state.room("sources"), state.room("depth"))
-        for name in state.undo.before(room) if name in state.terms.markets}
-    before = record_of(state, VENUE).level
-    _move(state, VENUE, _venue_causes(state, terms), terms)
-    if record_of(state, VENUE).level is not before:
-        touched = set(state.terms.markets)
+    touched = _touched(state, body)
+    causes = _venue_causes(state, terms)
+    if causes or not _at_rest(state, VENUE):
+        before = record_of(state, VENUE).level
+        _move(state, VENUE, causes, terms)
+        if record_of(state, VENUE).level is not before:
+            touched = state.terms.markets
     effects: list[Effect] = []
     for market in sorted(touched):
         effects += _watch_market(state, market, terms)
     return effects
 
 
+def _touched(state: VenueState, body: Body) -> Collection[str]:
+    """Markets that an event may have given a cause, or taken one from."""
+    markets = state.terms.markets
+    if isinstance(body, OracleUpdate):  # has written of the market that it names, or nothing
+        return (body.name,) if body.name in markets and state.undo.mark() else ()
+    if isinstance(body, TimePassed):
+        return markets
+    return {name for room in (state.markets, state.room("sources"), state.room("depth"))
+            for name in state.undo.before(room) if name in markets}
+
+
 def _release(state: VenueState) -> list[Effect]:
     """A book without breakers was adopted: what they held is free, and what their eyes remember is nobody's."""
+    for name in sorted(state.room("sources")):
+        if name in state.terms.assets and name not in state.asset_price:
+            _keep_price(state, name, state.room("sources")[name])
     for memory in (state.room("sources"), state.room("opening")):
         for name in sorted(memory):
             state.undo.remove(memory, name)
@@ -137,7 +154,7 @@ def _release(state: VenueState) -> list[Effect]:
     effects: list[Effect] = []
     for market in sorted(room):
         record: BreakerRecord = room[market]
-        state.undo.put(room, market, replace(record, level=Breaker.NORMAL, fallback=False, clear_since_ns=None))
+        state.undo.put(room, market, replace(record, level=NORMAL, fallback=False, clear_since_ns=None))
     for market in sorted(set(room) & set(state.markets)):
         effects += _show(state, market, "the book in force has no breakers")
         state.undo.remove(room, market)
@@ -146,15 +163,31 @@ def _release(state: VenueState) -> list[Effect]:
     return effects
 
 
+def _keep_price(state: VenueState, asset: str, feed: Feed) -> None:
+    """Of collateral that is without a price now its last one: the next source moves it, and it is not worthless."""
+    redeems = None if feed.redemption is None else feed.redemption.price
+    known = [price for price in (feed.price, redeems) if price is not None]
+    if known:
+        state.undo.put(state.asset_price, asset, min(known))
+
+
 def record_of(state: VenueState, market: str) -> BreakerRecord:
     """A market's breaker, or the venue's under the empty name."""
     found: BreakerRecord = state.room("breakers").get(market, UNTRIPPED)
     return found
 
 
+def _at_rest(state: VenueState, name: str) -> bool:
+    """Without a cause nothing becomes of this breaker."""
+    record: BreakerRecord | None = state.room("breakers").get(name)
+    return record is None or (record.level is NORMAL and record.shown is NORMAL and record.clear_since_ns is None)
+
+
 def _watch_market(state: VenueState, market: str, terms: BreakerTerms) -> list[Effect]:
     _roll_growth(state, market, terms)
     causes = market_causes(state, market, terms)
+    if not causes and _at_rest(state, market) and _at_rest(state, VENUE):
+        return []  # nearly always
     why = _move(state, market, causes, terms)
     if record_of(state, market).fallback:
         _step_mark(state, market, terms)
@@ -168,40 +201,60 @@ def market_causes(state: VenueState, market: str, terms: BreakerTerms) -> list[C
         return []  # nothing has a price yet, so nothing is open
     # a mark from before a book with breakers was adopted: no source has spoken to these eyes
     feed = feed_of(state, market) or Feed(unfit_since_ns=now.marked_ns, closed_since_ns=now.marked_ns)
-    eased = terms.release_ppm if record_of(state, market).level is not Breaker.NORMAL else PPM
-    found = [*_price_causes(state, feed, terms, eased), *_growth_causes(state, market, terms, eased),
-             *_depth_causes(state, market, terms, eased),
-             *_fund_causes(state, fund_of_market(state, market), terms, eased, market)]
-    return sorted(found, key=lambda cause: -LEVELS.index(cause.level))
+    eased = terms.release_ppm if record_of(state, market).level is not NORMAL else PPM
+    found = price_causes(feed, state.now_ns, terms, eased)
+    found += _growth_causes(state, market, terms, eased)
+    found += _depth_causes(state, market, terms, eased)
+    fund = fund_of_market(state, market)
+    if fund != SHARED_FUND:  # which speaks for the venue
+        found += _fund_causes(state, fund, terms, eased)
+    return sorted(found, key=lambda cause: -LEVELS.index(cause.level)) if len(found) > 1 else found
 
 
-def _price_causes(state: VenueState, feed: Feed, terms: BreakerTerms, eased: int) -> list[Cause]:
+def price_causes(feed: Feed, now_ns: int, terms: BreakerTerms, eased: int) -> list[Cause]:
+    """What speaks against trading at this price, now."""
     found: list[Cause] = []
-    liquidating, opening = unfit_for_ns(feed, state.now_ns)
-    if liquidating > terms.notice_ns:
-        why = feed.quality.value if feed.fresh_until_ns == NEVER else Quality.STALE.value
-        found.append(Cause(Breaker.HALTED, f"no valid price: {why}"))
-    elif opening > terms.notice_ns:
-        found.append(Cause(Breaker.REDUCE_ONLY, f"price: {Quality.THIN.value}"))
+    if not (fit_to_open(feed, now_ns) and fit_to_liquidate(feed, now_ns)):
+        liquidating, opening = unfit_for_ns(feed, now_ns)
+        if liquidating > terms.notice_ns:
+            why = feed.quality.value if feed.fresh_until_ns == NEVER else Quality.STALE.value
+            found.append(Cause(HALTED, f"no valid price: {why}"))
+        elif opening > terms.notice_ns:
+            found.append(Cause(REDUCE_ONLY, f"price: {Quality.THIN.value}"))
     moved = 0 if feed.price is None else abs(feed.price - feed.average) * PPM * PPM
-    for bound, level in ((terms.halting_move_ppm, Breaker.HALTED), (terms.move_ppm, Breaker.REDUCE_ONLY)):
+    for bound, level in ((terms.halting_move_ppm, HALTED), (terms.move_ppm, REDUCE_ONLY)):
         if bound and moved > bound * eased * feed.average:
             found.append(Cause(level, f"price band: more than {bound} ppm from the average"))
             break
     if terms.latency_ns and feed.lag_ns * PPM > terms.latency_ns * eased:
-        found.append(Cause(Breaker.REDUCE_ONLY, f"latency: {feed.lag_ns} ns"))
+        found.append(Cause(REDUCE_ONLY, f"latency: {feed.lag_ns} ns"))
     return found
 
 
 def _growth_causes(state: VenueState, market: str, terms: BreakerTerms, eased: int) -> list[Cause]:
-    bound, _ = _growth_bound(state, market, terms)
-    row, now = state.terms.markets[market], state.markets[market]
+    now = state.markets[market]
     assert now.mark is not None
-    rolled: Growth = state.room("growth")[market]
-    base = max(rolled.earlier, terms.growth_floor // row.notional(1, now.mark))
-    if not bound or (now.open_interest - base) * PPM * PPM <= bound * eased * base:
+    if now.mark <= _highest_mark(state, market, terms, eased):
         return []
-    return [Cause(Breaker.REDUCE_ONLY, f"open interest grew from {base} to {now.open_interest} lots")]
+    rolled: Growth = state.room("growth")[market]
+    base = max(rolled.earlier, terms.growth_floor // state.terms.markets[market].notional(1, now.mark))
+    return [Cause(REDUCE_ONLY, f"open interest grew from {base} to {now.open_interest} lots")]
+
+
+def _highest_mark(state: VenueState, market: str, terms: BreakerTerms, eased: int) -> int:
+    """At which open interest has not grown too much: the floor is notional, so a higher mark leaves fewer lots of it.
+
+    It has where it exceeds its base by more than the bound, eased: where the base is below ``needed``.
+    """
+    rolled: Growth = state.room("growth")[market]
+    lots = state.markets[market].open_interest
+    if lots <= rolled.earlier:
+        return LIMIT
+    bound, _ = _growth_bound(state, market, terms)
+    needed = ceil_div(lots * PPM * PPM, PPM * PPM + bound * eased)
+    if not bound or needed <= rolled.earlier:
+        return LIMIT
+    return terms.growth_floor // state.terms.markets[market].notional(needed, 1)
 
 
 def _growth_bound(state: VenueState, market: str, terms: BreakerTerms) -> tuple[int, int]:
@@ -226,43 +279,76 @@ def _depth_causes(state: VenueState, market: str, terms: BreakerTerms, eased: in
     depth: Depth | None = state.room("depth").get(market)
     if depth is None or not terms.depth_ppm or depth.lots * eased >= depth.average * terms.depth_ppm:
         return []
-    return [Cause(Breaker.REDUCE_ONLY, f"depth loss: {depth.lots} lots of {depth.average} on average")]
+    return [Cause(REDUCE_ONLY, f"depth loss: {depth.lots} lots of {depth.average} on average")]
+
+
+def lulls(state: VenueState) -> dict[str, tuple[int, int]]:
+    """Of markets whose breakers rest (highest mark, time in ns): to that mark and before that time a price moves none
+    but by its own causes (:func:`price_causes`).
+
+    Without those where the next event trips something for another reason, or writes something down.
+    """
+    terms, found = state.terms.breakers, dict[str, tuple[int, int]]()
+    if terms is None or not (_at_rest(state, VENUE) and _is_full(state, SHARED_FUND, terms)):
+        return found
+    for market in state.terms.markets:
+        rolled: Growth | None = state.room("growth").get(market)
+        if rolled is None or not _at_rest(state, market) or _depth_causes(state, market, terms, PPM):
+            continue
+        fund = fund_of_market(state, market)
+        if fund == SHARED_FUND or _is_full(state, fund, terms):
+            _, window = _growth_bound(state, market, terms)
+            found[market] = _highest_mark(state, market, terms, PPM), rolled.since_ns + window // 2
+    return found
 
 
 def _venue_causes(state: VenueState, terms: BreakerTerms) -> list[Cause]:
-    eased = terms.release_ppm if record_of(state, VENUE).level is not Breaker.NORMAL else PPM
-    return _fund_causes(state, SHARED_FUND, terms, eased, VENUE)
+    eased = terms.release_ppm if record_of(state, VENUE).level is not NORMAL else PPM
+    return _fund_causes(state, SHARED_FUND, terms, eased)
 
 
-def _fund_causes(state: VenueState, fund: str, terms: BreakerTerms, eased: int, market: str) -> list[Cause]:
-    """Little is left of the most that the fund ever held; the shared fund speaks for the venue, not for a market."""
-    if (fund == SHARED_FUND) != (market == VENUE):
+def _fund_causes(state: VenueState, fund: str, terms: BreakerTerms, eased: int) -> list[Cause]:
+    """Little is left of the most that the fund ever held."""
+    left, most = _left_of_most(state, fund)
+    if left > most:
+        most = left
+        state.undo.put(state.room("growth"), fund, most)
+    if not _depleted(left, most, terms, eased):
         return []
-    room, left = state.room("growth"), state.ledger.balance(fund, state.terms.settlement)
-    most = max(int(room.get(fund, 0)), left)
-    if most != room.get(fund, 0):
-        state.undo.put(room, fund, most)
-    if not terms.fund_ppm or left * eased >= most * terms.fund_ppm:
-        return []
-    return [Cause(Breaker.REDUCE_ONLY, f"fund depletion: {left} of {most} units")]
+    return [Cause(REDUCE_ONLY, f"fund depletion: {left} of {most} units")]
+
+
+def _left_of_most(state: VenueState, fund: str) -> tuple[int, int]:
+    """(units in a fund, the most that it held when somebody looked)."""
+    return state.ledger.balance(fund, state.terms.settlement), state.room("growth").get(fund, 0)
+
+
+def _depleted(left: int, most: int, terms: BreakerTerms, eased: int) -> bool:
+    return terms.fund_ppm != 0 and left * eased < most * terms.fund_ppm
+
+
+def _is_full(state: VenueState, fund: str, terms: BreakerTerms) -> bool:
+    """No cause, and no news of what it holds at most."""
+    left, most = _left_of_most(state, fund)
+    return left <= most and not _depleted(left, most, terms, PPM)
 
 
 def _move(state: VenueState, name: str, causes: list[Cause], terms: BreakerTerms) -> str:
     """Move one breaker by its causes; up at once, down a level after the grace. Returns the reason of this state."""
     record, now = record_of(state, name), state.now_ns
-    halting = any(cause.level is Breaker.HALTED for cause in causes)
+    halting = any(cause.level is HALTED for cause in causes)
     if record.fallback and not halting:
         record = replace(record, fallback=False)
-    wanted = causes[0].level if causes else Breaker.NORMAL
+    wanted = causes[0].level if causes else NORMAL
     if record.fallback:
-        wanted = Breaker.REDUCE_ONLY
+        wanted = REDUCE_ONLY
     at, to = LEVELS.index(record.level), LEVELS.index(wanted)
     why = causes[0].reason if causes else ""
     if to > at:
         record = replace(record, level=wanted, clear_since_ns=None,
-                         halted_since_ns=now if wanted is Breaker.HALTED else record.halted_since_ns)
-    elif record.level is Breaker.HALTED and halting and now - record.halted_since_ns >= terms.longest_halt_ns:
-        record = replace(record, level=Breaker.REDUCE_ONLY, fallback=True, clear_since_ns=None, stepped_ns=now)
+                         halted_since_ns=now if wanted is HALTED else record.halted_since_ns)
+    elif record.level is HALTED and halting and now - record.halted_since_ns >= terms.longest_halt_ns:
+        record = replace(record, level=REDUCE_ONLY, fallback=True, clear_since_ns=None, stepped_ns=now)
         why = f"longest halt: resumed at the fallback price in steps, though {why}"
     elif to == at:
         record = record if record.clear_since_ns is None else replace(record, clear_since_ns=None)

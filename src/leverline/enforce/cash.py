@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from leverline.enforce.effects import Effect, Reject
+from leverline.enforce.effects import Breaker, Effect, Reject
 from leverline.enforce.events import Deposit, OpenPool, PoolKey, Transfer, Withdraw
 from leverline.enforce.ledger import LIMIT, OUTSIDE
-from leverline.enforce.margining import standing, withdrawable
+from leverline.enforce.margining import standing, unrealised
+from leverline.enforce.oracle import feed_of, fit_to_open
 from leverline.enforce.rejection import RejectedError, reject_unless
 from leverline.enforce.state import PoolRecord, VenueState
 from leverline.model.accounts import Mode
@@ -46,7 +47,7 @@ def deposit(state: VenueState, body: Deposit) -> list[Effect]:
 
 
 def withdraw(state: VenueState, body: Withdraw) -> list[Effect]:
-    """What leaves must be there and free: initial margin stays covered without unrealised profit."""
+    """What leaves must be there and free: initial margin stays covered, without unrealised profit, at valid prices."""
     pool = known_pool(state, body.pool)
     check_asset(state, body.asset)
     check_amount(body.amount)
@@ -66,15 +67,20 @@ def transfer(state: VenueState, body: Transfer) -> list[Effect]:
 
 
 def leave(state: VenueState, pool: int, target: int | str, asset: str, amount: int) -> None:
-    """Move ``amount`` out of ``pool``, refused where its initial margin needs it."""
+    """Move ``amount`` out of ``pool``, refused where its initial margin needs it, or at a price that opens nothing.
+
+    What leaves is new risk: unrealised profit covers neither cash nor collateral, and neither does an invalid price.
+    """
     reject_unless(state.ledger.balance(pool, asset) >= amount, Reject.INSUFFICIENT)
-    if asset == state.terms.settlement:
-        now = standing(state, pool)
-        reject_unless(now.priced or not now.owes, Reject.NO_PRICE)
-        reject_unless(not now.owes or withdrawable(state, pool) >= amount, Reject.BELOW_INITIAL)
+    for market in sorted(state.positions.lots[pool]):
+        now = state.markets[market]
+        reject_unless(not now.paused and now.breaker is not Breaker.HALTED, Reject.HALTED, market)
+        blind = state.terms.breakers is not None and not fit_to_open(feed_of(state, market), state.now_ns)
+        reject_unless(not blind, Reject.NO_PRICE, market)
     state.ledger.move(pool, target, asset, amount)
     after = standing(state, pool)
-    reject_unless(not after.owes or (after.priced and after.free >= 0), Reject.BELOW_INITIAL)
+    reject_unless(after.priced or not after.owes, Reject.NO_PRICE)
+    reject_unless(not after.owes or after.free >= unrealised(state, pool), Reject.BELOW_INITIAL)
 
 
 def known_pool(state: VenueState, key: PoolKey) -> int:

@@ -25,22 +25,27 @@ class Offer:
 
 
 def sell_collateral(state: VenueState, pools: Sequence[int], policies: VenuePolicies) -> tuple[list[Effect], list[int]]:
-    """Effects, and those of ``pools`` (owing, without positions, ascending) that have no collateral left to sell."""
+    """Effects, and those of ``pools`` (owing, without positions, ascending) that others must pay for.
+
+    They have no collateral left to sell, or it had its time and nobody bought it.
+    """
     effects: list[Effect] = []
     bare: list[int] = []
     for pool in pools:
         for asset in sorted(state.terms.assets):
             if state.ledger.cash[pool] < 0 and asset != state.terms.settlement:
                 effects += _sell_one(state, pool, asset, policies)
-        if not has_collateral(state, pool):
+        if not _on_sale(state, pool, policies):
             bare.append(pool)
     return effects, bare
 
 
-def has_collateral(state: VenueState, pool: int) -> bool:
-    """Whether a pool owns anything but the settlement asset."""
-    return any(state.ledger.balance(pool, asset) > 0 for asset in state.terms.assets
-               if asset != state.terms.settlement)
+def _on_sale(state: VenueState, pool: int, policies: VenuePolicies) -> bool:
+    """Whether some collateral of a pool, at a price, has not been for sale long enough for others to pay."""
+    since = {offer.asset: offer.since_ns for offer in state.room("offered").get(pool, ())}
+    return any(state.ledger.balance(pool, asset) > 0 and asset in state.asset_price
+               and state.now_ns - since.get(asset, state.now_ns) < policies.patience_ns
+               for asset in state.terms.assets if asset != state.terms.settlement)
 
 
 def _sell_one(state: VenueState, pool: int, asset: str, policies: VenuePolicies) -> list[Effect]:
@@ -53,11 +58,12 @@ def _sell_one(state: VenueState, pool: int, asset: str, policies: VenuePolicies)
         return []
     price = max(1, oracle * state.terms.assets[asset].maintenance_ppm[0] // PPM)
     amount = min(held, ceil_div(-state.ledger.cash[pool] * ONE_ASSET, price))
-    offer: Offer | None = state.room("offered").get(pool)
+    offers: tuple[Offer, ...] = state.room("offered").get(pool, ())
+    offer = next((one for one in offers if one.asset == asset), None)
     effects: list[Effect] = []
-    if offer is None or offer.asset != asset:
+    if offer is None:
         offer = Offer(asset, amount, state.now_ns)
-        state.undo.put(state.room("offered"), pool, offer)
+        state.undo.put(state.room("offered"), pool, (*offers, offer))
         effects.append(CollateralOffered(state.pools[pool].key, asset, amount, price))
     if state.now_ns - offer.since_ns >= policies.patience_ns:
         effects += _seize(state, pool, asset, amount, price)

@@ -19,7 +19,7 @@ from leverline.enforce.effect_batch import EffectBatch, Refusals, Singles, place
 from leverline.enforce.effects import Effect, Stage, StageRefused
 from leverline.enforce.events import Body
 from leverline.enforce.insurance_fund import InsuranceFund
-from leverline.enforce.liquidating import follow_up, forget_debt, trim_resting
+from leverline.enforce.liquidating import follow_up, forget_debt, let_go, trim_resting
 from leverline.enforce.margining import standing
 from leverline.enforce.oracle_sale import OracleSale
 from leverline.enforce.policies import (
@@ -35,6 +35,7 @@ from leverline.enforce.policies import (
 from leverline.enforce.socialise import SocialisedLoss
 from leverline.enforce.state import VenueState
 from leverline.enforce.watch import Watch
+from leverline.enforce.waterfall import debts_of
 from leverline.ground.arrays import IntArray
 
 CLOSING_FORMS: dict[type, Callable[[Crash, Any, list[int]], Answer | None]] = {
@@ -132,8 +133,10 @@ def _meet_losses(crash: Crash, looked: Sequence[int]) -> None:
                      if not state.pools[pool].external)
     crash.phase += 1
     for pool in changed:
-        crash.say(pool, trim_resting(state, pool))
+        crash.say(pool, [*trim_resting(state, pool), *let_go(state, pool)])
         follow_up(state, pool)
+    for pool in sorted(set(state.room("resting")).intersection(rows.pools)):  # auctioned in this event, then a winner
+        crash.say(pool, [*trim_resting(state, pool), *let_go(state, pool)])
     _follow_up_rows(crash)
     owing = sorted(set(state.room("owing")).difference(rows.pools) & {*looked, *changed})
     due = [pool for pool in owing if not state.positions.lots[pool] and standing(state, pool).liquidatable]
@@ -164,8 +167,7 @@ def _cover(crash: Crash, debtors: IntArray, bare: Sequence[int]) -> None:
     state, rows = crash.state, crash.rows
     for stage in crash.policies.loss_stages:
         places = debtors[rows.cash[debtors] < 0]
-        exact = [Debt(pool, state.room("owing")[pool], -state.ledger.cash[pool]) for pool in bare
-                 if state.ledger.cash[pool] < 0]
+        exact = debts_of(state, bare)
         if not places.size and not exact:
             break
         crash.phase += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from leverline.enforce.oracle import never_priced
 from leverline.enforce.state import VenueState
 from leverline.enforce.terms import MarketTerms
 
@@ -41,7 +42,7 @@ class Decay:
 class Standing(NamedTuple):
     """A pool at current marks, in settlement units.
 
-    ``equity`` unweighted; ``counted_*`` with collateral weights (and, for initial margin, capped profits); None of it
+    ``equity`` unweighted; ``counted_*`` with collateral weights (and, for initial margin, capped profits). None of it
     means anything where ``priced`` is False: some market or asset it holds has no valid price.
     """
 
@@ -88,7 +89,7 @@ def _valued(state: VenueState, pool: int) -> Standing:
             continue
         price = state.asset_price.get(asset)
         if price is None:
-            priced = False
+            priced = priced and amount > 0 and never_priced(state, asset)  # that counts nothing, and shields nobody
             continue
         value = amount * price // ONE_ASSET  # toward minus infinity: collateral down, debt up
         opening = state.room("opening").get(asset, price) if amount > 0 else price  # of pegged collateral the low side
@@ -122,9 +123,11 @@ def maintenance_of(state: VenueState, market: str, notional: int) -> int:
     return line.maintenance(notional)
 
 
-def withdrawable(state: VenueState, pool: int) -> int:
-    """Settlement units that may leave: free collateral without unrealised profits, never more than the cash."""
-    now = standing(state, pool)
-    profits = sum(max(0, lots * (state.markets[m].mark or 0) * state.terms.markets[m].value
-                      - state.positions.cost[pool][m]) for m, lots in state.positions.lots[pool].items())
-    return max(0, min(now.free - profits, state.ledger.cash[pool]))
+def unrealised(state: VenueState, pool: int) -> int:
+    """Units of unrealised profit that count toward a pool's initial margin, and cannot leave."""
+    total = 0
+    for market, lots in state.positions.lots[pool].items():
+        row = state.terms.markets[market]
+        profit = lots * (state.markets[market].mark or 0) * row.value - state.positions.cost[pool][market]
+        total += max(0, profit if row.profit_cap is None else min(profit, row.profit_cap))
+    return total

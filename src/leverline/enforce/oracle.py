@@ -20,7 +20,7 @@ from leverline.enforce.effects import Effect, Reject
 from leverline.enforce.events import OracleUpdate
 from leverline.enforce.prices import check_update
 from leverline.enforce.prices import oracle_update as single_source
-from leverline.enforce.rejection import reject_unless
+from leverline.enforce.rejection import RejectedError, reject_unless
 from leverline.enforce.state import VenueState
 
 REDEMPTION = "redemption"
@@ -43,7 +43,8 @@ class Quality(StrEnum):
     STALE = "stale"
 
 
-FIT = (Quality.VALID, Quality.THIN)
+VALID, THIN = Quality.VALID, Quality.THIN  # looking a member up in its class takes as long as adding up weights
+FIT = VALID, THIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +84,44 @@ def feed_of(state: VenueState, name: str) -> Feed | None:
     return found
 
 
+def never_priced(state: VenueState, name: str) -> bool:
+    """Whether nothing that was ever said of an asset without a price now was fit to be one."""
+    feed = feed_of(state, name)
+    return feed is None or (feed.price is None and feed.redemption is None)
+
+
 def oracle_update(state: VenueState, body: OracleUpdate) -> list[Effect]:
     """Take one source's word, and move the price if the sources together carry it."""
     terms = state.terms.breakers
     if terms is None:
         return single_source(state, body)
     check_update(state, body)
-    feed = feed_of(state, body.name) or Feed(unfit_since_ns=state.now_ns, closed_since_ns=state.now_ns)
-    reading = Reading(body.source, body.price, body.confidence, body.published_ns, state.now_ns)
+    feed = feed_of(state, body.name) or _unheard(state, body.name)
     if body.source == REDEMPTION and body.name in state.terms.assets:
+        reading = Reading(body.source, body.price, body.confidence, body.published_ns, state.now_ns)
         _check_order(feed.redemption, reading)
-        feed = replace(feed, redemption=reading)
+        feed = judge(replace(feed, redemption=reading), feed.readings, state.now_ns, terms)
     else:
-        _check_order(next((r for r in feed.readings if r.source == body.source), None), reading)
-        others = [r for r in feed.readings if r.source != body.source]
-        reject_unless(len(others) < MOST_SOURCES, Reject.OVERFLOW, f"at most {MOST_SOURCES} sources")
-        feed = replace(feed, readings=tuple(sorted([*others, reading], key=lambda r: r.source)))
-    _publish(state, body.name, judge(feed, state.now_ns, terms), terms)
+        feed = heard(feed, body, state.now_ns, terms)
+    _publish(state, body.name, feed, terms)
     return []
+
+
+def _unheard(state: VenueState, name: str) -> Feed:
+    """Before the first reading. Collateral keeps the price that a book without breakers left: it was priced once."""
+    return Feed(price=state.asset_price.get(name), unfit_since_ns=state.now_ns, closed_since_ns=state.now_ns)
+
+
+def heard(feed: Feed, body: OracleUpdate, now_ns: int, terms: BreakerTerms) -> Feed:
+    """The feed with one source's word; raises ``RejectedError`` on an older one, and on one source too many."""
+    reading = Reading(body.source, body.price, body.confidence, body.published_ns, now_ns)
+    before = feed.readings
+    for place, known in enumerate(before):
+        if known.source == reading.source:
+            _check_order(known, reading)
+            return judge(feed, (*before[:place], reading, *before[place + 1:]), now_ns, terms)
+    reject_unless(len(before) < MOST_SOURCES, Reject.OVERFLOW, f"at most {MOST_SOURCES} sources")
+    return judge(feed, tuple(sorted([*before, reading], key=lambda r: r.source)), now_ns, terms)
 
 
 def look_again(state: VenueState) -> None:
@@ -111,7 +132,7 @@ def look_again(state: VenueState) -> None:
     for name in sorted(state.room("sources")):
         feed = state.room("sources")[name]
         if name in state.terms.markets or name in state.terms.assets:
-            _publish(state, name, judge(feed, state.now_ns, terms), terms)
+            _publish(state, name, judge(feed, feed.readings, state.now_ns, terms), terms)
 
 
 def fit_to_liquidate(feed: Feed | None, now_ns: int) -> bool:
@@ -121,7 +142,7 @@ def fit_to_liquidate(feed: Feed | None, now_ns: int) -> bool:
 
 def fit_to_open(feed: Feed | None, now_ns: int) -> bool:
     """The same for new risk."""
-    return feed is not None and feed.quality is Quality.VALID and now_ns <= feed.opens_until_ns
+    return feed is not None and feed.quality is VALID and now_ns <= feed.opens_until_ns
 
 
 def unfit_for_ns(feed: Feed, now_ns: int) -> tuple[int, int]:
@@ -130,37 +151,47 @@ def unfit_for_ns(feed: Feed, now_ns: int) -> tuple[int, int]:
     if not fit_to_liquidate(feed, now_ns):
         liquidating = now_ns - (feed.fresh_until_ns if feed.quality in FIT else feed.unfit_since_ns)
     if not fit_to_open(feed, now_ns):
-        opening = now_ns - (feed.opens_until_ns if feed.quality is Quality.VALID else feed.closed_since_ns)
+        opening = now_ns - (feed.opens_until_ns if feed.quality is VALID else feed.closed_since_ns)
     return liquidating, opening
 
 
-def judge(feed: Feed, now_ns: int, terms: BreakerTerms) -> Feed:
-    """The feed at ``now_ns``: age, confidence, agreement and jump, in this order."""
-    fresh = [r for r in feed.readings if now_ns - r.published_ns <= terms.margin_age_ns]
-    if len(fresh) < terms.quorum:
-        return _unfit(feed, Quality.STALE, now_ns)
-    sure = [r for r in fresh if r.confidence * PPM <= r.price * terms.confidence_ppm]
+def judge(feed: Feed, readings: tuple[Reading, ...], now_ns: int, terms: BreakerTerms) -> Feed:
+    """The feed at ``now_ns`` with ``readings`` as the last words: age, confidence, agreement, jump, in this order.
+
+    The feed of a fit price is made at one go, because that is what nearly every event of a venue asks for.
+    """
+    oldest_ns, widest_ppm = now_ns - terms.margin_age_ns, terms.confidence_ppm
+    fresh = [r for r in readings if r.published_ns >= oldest_ns]
+    sure = [r for r in fresh if r.confidence * PPM <= r.price * widest_ppm]
     if len(sure) < terms.quorum:
-        return _unfit(feed, Quality.UNCERTAIN, now_ns)
+        quality = Quality.STALE if len(fresh) < terms.quorum else Quality.UNCERTAIN
+        return _unfit(replace(feed, readings=readings), quality, now_ns)
     weights = capped_weights(sure, terms)
     candidate = weighted_median(sure, weights)
-    feed = _averaged(feed, candidate, now_ns, terms)
-    bound = _allowed_deviation(feed, terms)
-    agreeing = [r for r in sure if abs(r.price - candidate) * PPM <= bound * candidate]
-    carried = sum(w for r, w in zip(sure, weights, strict=True) if r in agreeing)
-    if len(agreeing) < terms.quorum or 2 * carried <= sum(weights):
-        return _unfit(feed, Quality.DISAGREE, now_ns)
-    if _jumps(feed, candidate, terms):
-        held = feed.held is not None and not _beyond(candidate, feed.held, terms.jump_ppm)
-        if not held:
+    average, average_ns = _averaged(feed, candidate, now_ns, terms)
+    agreeing = _agreeing(sure, weights, candidate, _allowed_deviation(feed, terms))
+    disagree = len(agreeing) < terms.quorum
+    if disagree or _jumps(feed, candidate, average, terms):
+        feed = replace(feed, readings=readings, average=average, average_ns=average_ns)
+        if disagree:
+            return _unfit(feed, Quality.DISAGREE, now_ns)
+        if feed.held is None or _beyond(candidate, feed.held, terms.jump_ppm):
             return _unfit(replace(feed, held=candidate, held_since_ns=now_ns), Quality.HELD, now_ns)
-        if now_ns - feed.held_since_ns < terms.jump_hold_ns or _far_from_average(feed, candidate, terms):
+        if now_ns - feed.held_since_ns < terms.jump_hold_ns or _far(candidate, average, terms):
             return _unfit(feed, Quality.HELD, now_ns)
-    return _fit(feed, candidate, agreeing, now_ns, terms)
+    published = sorted([r.published_ns for r in agreeing], reverse=True)
+    fresh_until_ns, opens_until_ns = published[terms.quorum - 1] + terms.margin_age_ns, NEVER
+    if len(published) >= terms.opening_quorum:
+        opens_until_ns = published[terms.opening_quorum - 1] + terms.opening_age_ns
+    return Feed(readings, feed.redemption, candidate, VALID if now_ns <= opens_until_ns else THIN, feed.unfit_since_ns,
+                _closed_since(feed, now_ns), average, average_ns, _mean_move(feed, candidate), None, 0, fresh_until_ns,
+                opens_until_ns, min([r.received_ns - r.published_ns for r in agreeing]))
 
 
 def capped_weights(readings: Sequence[Reading], terms: BreakerTerms) -> list[int]:
     """Ppm; of three sources or more none weighs half, so that no single one decides."""
+    if not terms.weights:
+        return [PPM] * len(readings)  # equal ones need no cap
     weights = [terms.weight(r.source) for r in readings]
     total = sum(weights)
     if len(weights) < 3:
@@ -170,6 +201,9 @@ def capped_weights(readings: Sequence[Reading], terms: BreakerTerms) -> list[int
 
 def weighted_median(readings: Sequence[Reading], weights: Sequence[int]) -> int:
     """The price with half of the weight on either side; between two such prices the middle, down."""
+    if weights.count(weights[0]) == len(weights):
+        prices, half = sorted([r.price for r in readings]), len(weights) // 2
+        return prices[half] if len(weights) % 2 else (prices[half - 1] + prices[half]) // 2
     rows = sorted(zip((r.price for r in readings), weights, strict=True))
     total, below = sum(weights), 0
     for index, (price, weight) in enumerate(rows):
@@ -192,16 +226,19 @@ def fallback_price(feed: Feed | None, terms: BreakerTerms) -> int | None:
 
 def _publish(state: VenueState, name: str, feed: Feed, terms: BreakerTerms) -> None:
     """Write the feed and, where it is fit, the mark; an asset's prices for liquidating and for opening."""
-    if state.room("sources").get(name) != feed:
-        state.undo.put(state.room("sources"), name, feed)
+    room = state.room("sources")
+    before: Feed | None = room.get(name)
+    if before is None or before.average_ns != feed.average_ns or before != feed:  # the second is cheap, and mostly so
+        state.undo.put(room, name, feed)
     fit = fit_to_liquidate(feed, state.now_ns)
     if name in state.terms.markets:
         now = state.markets[name]
-        if fit and (now.mark != feed.price or now.marked_ns != state.now_ns):
-            state.undo.put(state.markets, name, replace(now, mark=feed.price, marked_ns=state.now_ns))
+        if fit and feed.price is not None and (now.mark != feed.price or now.marked_ns != state.now_ns):
+            state.undo.put(state.markets, name, now.at(feed.price, state.now_ns))
         return
     market = feed.price if fit else None
-    if market is None and state.now_ns - feed.unfit_since_ns >= terms.longest_halt_ns:
+    waited = market is None and state.now_ns - feed.unfit_since_ns >= terms.longest_halt_ns
+    if waited:
         known = [p for p in (feed.price, fallback_price(feed, terms)) if p is not None]
         market = min(known, default=None)  # of what is left the low side: collateral that nobody can price any more
     redeems = feed.redemption
@@ -210,6 +247,8 @@ def _publish(state: VenueState, name: str, feed: Feed, terms: BreakerTerms) -> N
         _set(state, state.asset_price, name, redeems.price)
         _set(state, state.room("opening"), name, min(redeems.price, market if market is not None else 0))
         return
+    if waited and redeems is not None:
+        market = redeems.price if market is None else min(market, redeems.price)
     _set(state, state.asset_price, name, market)
     _set(state, state.room("opening"), name, None)
 
@@ -223,8 +262,8 @@ def _set(state: VenueState, prices: dict[str, int], name: str, price: int | None
 
 
 def _check_order(before: Reading | None, now: Reading) -> None:
-    late = before is not None and now.published_ns < before.published_ns
-    reject_unless(not late, Reject.OUT_OF_ORDER, f"{now.source} has said something newer")
+    if before is not None and now.published_ns < before.published_ns:
+        raise RejectedError(Reject.OUT_OF_ORDER, f"{now.source} has said something newer")
 
 
 def _unfit(feed: Feed, quality: Quality, now_ns: int) -> Feed:
@@ -235,32 +274,35 @@ def _unfit(feed: Feed, quality: Quality, now_ns: int) -> Feed:
 
 
 def _closed_since(feed: Feed, now_ns: int) -> int:
-    return min(now_ns, feed.opens_until_ns) if feed.quality is Quality.VALID else feed.closed_since_ns
+    return min(now_ns, feed.opens_until_ns) if feed.quality is VALID else feed.closed_since_ns
 
 
-def _fit(feed: Feed, price: int, agreeing: Sequence[Reading], now_ns: int, terms: BreakerTerms) -> Feed:
-    published = sorted((r.published_ns for r in agreeing), reverse=True)
-    enough = len(published) >= terms.opening_quorum
-    opens = published[terms.opening_quorum - 1] + terms.opening_age_ns if enough else NEVER
+def _mean_move(feed: Feed, price: int) -> int:
+    """Ppm: the composite's moves, exponentially weighted; one that was fit is ``price`` next."""
     mean = feed.mean_move_ppm
-    if feed.price is not None:
-        mean += (abs(price - feed.price) * PPM // feed.price - mean) // MEMORY_MOVES
-    return replace(feed, price=price, quality=Quality.VALID if now_ns <= opens else Quality.THIN, held=None,
-                   held_since_ns=0, mean_move_ppm=mean, opens_until_ns=opens,
-                   closed_since_ns=_closed_since(feed, now_ns),
-                   fresh_until_ns=published[terms.quorum - 1] + terms.margin_age_ns,
-                   lag_ns=min(r.received_ns - r.published_ns for r in agreeing))
+    if feed.price is None:
+        return mean
+    return mean + (abs(price - feed.price) * PPM // feed.price - mean) // MEMORY_MOVES
 
 
-def _averaged(feed: Feed, candidate: int, now_ns: int, terms: BreakerTerms) -> Feed:
-    """Time-weighted average with a memory of ``average_ns``; a first candidate is its own average."""
+def _averaged(feed: Feed, candidate: int, now_ns: int, terms: BreakerTerms) -> tuple[int, int]:
+    """Time-weighted average with a memory of ``average_ns``, and its time; a first candidate is its own average."""
     if feed.average == 0:
-        return replace(feed, average=candidate, average_ns=now_ns)
+        return candidate, now_ns
     gone = min(now_ns - feed.average_ns, terms.average_ns)
     if gone == 0:
-        return feed
-    moved = feed.average + (candidate - feed.average) * gone // terms.average_ns
-    return replace(feed, average=max(1, moved), average_ns=now_ns)
+        return feed.average, feed.average_ns
+    return feed.average + (candidate - feed.average) * gone // terms.average_ns, now_ns
+
+
+def _agreeing(sure: Sequence[Reading], weights: Sequence[int], candidate: int, bound_ppm: int) -> list[Reading]:
+    """Readings within ``bound_ppm`` of the candidate; none where they do not carry more than half of the weight."""
+    reach = bound_ppm * candidate
+    agreeing = [r for r in sure if abs(r.price - candidate) * PPM <= reach]
+    if len(agreeing) == len(sure):
+        return agreeing
+    carried = sum(w for r, w in zip(sure, weights, strict=True) if abs(r.price - candidate) * PPM <= reach)
+    return agreeing if 2 * carried > sum(weights) else []
 
 
 def _allowed_deviation(feed: Feed, terms: BreakerTerms) -> int:
@@ -269,15 +311,15 @@ def _allowed_deviation(feed: Feed, terms: BreakerTerms) -> int:
     return max(terms.deviation_ppm, min(SIGMAS * feed.mean_move_ppm * above // below, terms.jump_ppm))
 
 
-def _jumps(feed: Feed, candidate: int, terms: BreakerTerms) -> bool:
+def _jumps(feed: Feed, candidate: int, average: int, terms: BreakerTerms) -> bool:
     if feed.price is None:
         return False
-    return _beyond(candidate, feed.price, terms.jump_ppm) or _far_from_average(feed, candidate, terms)
+    return _beyond(candidate, feed.price, terms.jump_ppm) or _far(candidate, average, terms)
 
 
 def _beyond(price: int, other: int, bound_ppm: int) -> bool:
     return abs(price - other) * PPM > other * bound_ppm
 
 
-def _far_from_average(feed: Feed, candidate: int, terms: BreakerTerms) -> bool:
-    return candidate > feed.average * terms.average_multiple or candidate * terms.average_multiple < feed.average
+def _far(candidate: int, average: int, terms: BreakerTerms) -> bool:
+    return candidate > average * terms.average_multiple or candidate * terms.average_multiple < average

@@ -8,6 +8,7 @@ from leverline.enforce.owing import Owing, Peril, note_owing
 from leverline.enforce.rejection import RejectedError, reject_unless
 from leverline.enforce.state import VenueState
 from leverline.margin.rounding import truncated_div
+from leverline.model.accounts import Mode
 
 
 def trade(state: VenueState, market: str, buyer: int, seller: int, lots: int, price: int) -> None:
@@ -16,6 +17,9 @@ def trade(state: VenueState, market: str, buyer: int, seller: int, lots: int, pr
     What one side realises the other pays through its cost, so money is conserved to the unit.
     """
     reject_unless(buyer != seller, Reject.MALFORMED, "a pool cannot trade with itself")
+    for pool in (buyer, seller):
+        if state.pools[pool].mode is Mode.ISOLATED:
+            reject_unless(not set(state.positions.lots[pool]) - {market}, Reject.ONE_MARKET)
     grown = (change_position(state, buyer, market, lots, price) + change_position(state, seller, market, -lots, price))
     state.undo.put(state.markets, market, state.markets[market].grown(grown))
 

@@ -26,9 +26,10 @@ def check_update(state: VenueState, body: OracleUpdate) -> None:
     reject_unless(body.price < LIMIT and 0 <= body.confidence < LIMIT, Reject.OVERFLOW)
     reject_unless(body.published_ns >= 0, Reject.MALFORMED, "published before 1970")
     reject_unless(body.published_ns <= state.now_ns, Reject.MALFORMED, "published in the future")
-    reject_unless(body.name in state.terms.markets or body.name in state.terms.assets, Reject.UNKNOWN_MARKET, body.name)
     if body.name in state.terms.markets:
         check_carried(state, body.name, body.price)
+    else:
+        reject_unless(body.name in state.terms.assets, Reject.UNKNOWN_MARKET, body.name)
 
 
 def check_carried(state: VenueState, market: str, price: int) -> None:

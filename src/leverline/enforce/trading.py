@@ -72,9 +72,6 @@ def fill(state: VenueState, body: Fill) -> list[Effect]:
     buyer, seller = known_pool(state, body.buyer), known_pool(state, body.seller)
     known_market(state, body.market)
     reject_unless(body.lots > 0 and body.price > 0, Reject.NOT_POSITIVE)
-    for pool in (buyer, seller):
-        if state.pools[pool].mode is Mode.ISOLATED:
-            reject_unless(not set(state.positions.lots[pool]) - {body.market}, Reject.ONE_MARKET)
     trade(state, body.market, buyer, seller, body.lots, body.price)
     check_carried(state, body.market, max(body.price, state.markets[body.market].mark or 0))
     for pool, fee in ((buyer, body.buyer_fee), (seller, body.seller_fee)):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from leverline.enforce.effects import Effect, Stage, StageRefused
+from leverline.enforce.margining import standing
 from leverline.enforce.policies import ORDER, Closing, Debt, VenuePolicies
 from leverline.enforce.state import VenueState
 
@@ -39,20 +40,25 @@ def take_closings(state: VenueState, handed: Sequence[tuple[Closing, Stage]], po
 
 
 def cover_debts(state: VenueState, pools: Sequence[int], policies: VenuePolicies) -> list[Effect]:
-    """What pools without positions and collateral still owe, paid by each loss stage in turn, to the unit."""
+    """What pools without positions owe beyond their collateral, paid by each loss stage in turn, to the unit."""
     effects: list[Effect] = []
-    asset = state.terms.settlement
     for stage in policies.loss_stages:
-        debts = [Debt(pool, state.room("owing")[pool], -state.ledger.cash[pool]) for pool in pools
-                 if state.ledger.cash[pool] < 0]
+        debts = debts_of(state, pools)
         if not debts:
             break
+        before = [state.ledger.cash[debt.pool] for debt in debts]
         answers = stage.pay(state, debts)
-        for debt, paid in zip(debts, answers, strict=True):
+        for debt, cash, paid in zip(debts, before, answers, strict=True):
             assert 0 <= paid.paid <= debt.owed, "a stage pays at most what is owed"
-            assert state.ledger.balance(debt.pool, asset) == paid.paid - debt.owed, "what a stage pays arrives"
+            assert state.ledger.cash[debt.pool] == cash + paid.paid, "what a stage pays arrives"
             effects += paid.effects
             if paid.paid < debt.owed:
                 effects.append(StageRefused(stage.stage, state.pools[debt.pool].key, paid.refused or "exhausted"))
     return effects
 
+
+
+def debts_of(state: VenueState, pools: Sequence[int]) -> list[Debt]:
+    """What each of ``pools``, without positions, owes beyond its collateral: a haircut is no loss before a sale."""
+    missing = [(pool, -standing(state, pool).equity) for pool in pools]
+    return [Debt(pool, state.room("owing")[pool], owed) for pool, owed in missing if owed > 0]

@@ -36,7 +36,7 @@ def in_proportion(need: int, weights: Sequence[int], holdings: Sequence[int]) ->
 
 
 def least_largest(need: int, weights: Sequence[int], holdings: Sequence[int]) -> list[int]:
-    """Water-filling: the largest lots / weight of anybody is as small as whole lots allow; then the next largest.
+    """Water-filling: the largest lots / weight of anybody is as small as whole lots allow.
 
     Each lot goes to whoever would then stand lowest (a divisor method with upper bounds), so one more lot of need is
     one more lot for one holder and nothing else moves.

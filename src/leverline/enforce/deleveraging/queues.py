@@ -110,8 +110,8 @@ class HyperliquidQueue(QueueByProfitAndLeverage):
 class RandomStart:
     """Nobody is ranked: pools in the order of their numbers, from one that the event picks, round to it again (dYdX).
 
-    The start is drawn by SHA-256 from the number and time of the event before, the market and the side, so that every
-    replay draws the same and nobody can choose it without choosing the sequence.
+    The start is drawn by SHA-256 from the number of the event before, the time of this one, the market and the side, so
+    that every replay draws the same and nobody can choose it who does not set the venue's time.
     """
 
     promises_order: bool = False

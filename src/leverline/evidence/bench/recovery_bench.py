@@ -133,7 +133,7 @@ def _alone(path: Path) -> list[Any]:
 
 
 def _one_by_one() -> dict[str, float]:
-    """What an event takes that recovery cannot take in strides: all of them, where several sources are one price."""
+    """What an event takes that recovery does not take in strides, with one source a price and with three."""
     taken: dict[str, float] = {}
     for said, breakers in (("this book", False), ("a book with breakers, a composite price of three sources", True)):
         book = terms_of_book(limits(breakers=breakers))

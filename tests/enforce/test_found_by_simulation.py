@@ -1,8 +1,11 @@
-"""Pools that somebody else's liquidation makes safe."""
+"""What the simulation found, each in as few events as show it."""
 
 from __future__ import annotations
 
-from leverline.enforce.events import TimePassed
+from dataclasses import replace
+
+from leverline.enforce.breaker_terms import BreakerTerms
+from leverline.enforce.events import Deposit, OracleUpdate, TimePassed
 from leverline.enforce.margining import standing
 from leverline.enforce.orders import resting_of
 from leverline.enforce.venue import OUTSIDE_MARKET
@@ -29,3 +32,19 @@ def test_a_winner_who_is_safe_once_deleveraged_is_not_liquidated_on_top() -> Non
     assert not standing(world.venue.state, ann).liquidatable
     assert resting_of(world.venue.state, ann) == []
     assert "LiquidationWithdrawn" in kinds(effects[-2:])
+
+
+def test_collateral_that_was_priced_is_not_worthless_because_a_book_sees_better() -> None:
+    """The first source's word under new breakers is no quorum: its collateral has no valid price, not the price 0."""
+    world = World.of()
+    ann = world.open(ANN, 10**7)
+    world.price(BTC, 10_000)
+    world.price("COIN", 10**6)
+    world.must(Deposit(ANN, "COIN", 10**9))
+    world.trade(ANN, OUTSIDE_MARKET, 1_000, 10_000)
+    state = world.venue.state
+    state.undo.put(state.book, "now", replace(state.terms, breakers=BreakerTerms()))
+    state.undo.keep()
+    assert world.must(OracleUpdate("COIN", "one", 10**6, 0, state.now_ns)) == ()
+    assert "COIN" not in state.asset_price
+    assert not standing(state, ann).priced
