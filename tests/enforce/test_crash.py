@@ -10,9 +10,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from leverline.enforce import band_watch, crash_waterfall
+from leverline.enforce import band_watch
 from leverline.enforce.auctions import DutchAuction
 from leverline.enforce.backstop import VAULT, BackstopVault
+from leverline.enforce.crash import waterfall
 from leverline.enforce.deleveraging.queues import QueueByProfitAndLeverage, RandomStart
 from leverline.enforce.deleveraging.sharing import LeastLargestHaircut, Measure, ProRata
 from leverline.enforce.deleveraging_stage import Deleveraging
@@ -230,7 +231,7 @@ def test_a_rejected_crash_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch)
         def refuse(*_: object) -> None:
             raise RejectedError(Reject.OVERFLOW, "at the last moment")
 
-        patched.setattr(crash_waterfall, "EffectBatch", refuse)
+        patched.setattr(waterfall, "EffectBatch", refuse)
         state = twins.columns.state
         refused = twins.columns.apply(Event(state.seq + 1, state.now_ns, "x", OracleUpdate(BTC, "one", 8_000, 0, 0)))
     assert isinstance(refused[0], Rejected)

@@ -125,7 +125,7 @@ class BandWatch:
 
     def _draw_many(self, state: VenueState, pools: list[int]) -> list[int]:
         """Draw the bands of pools that hold nothing, or one position and cash, in columns; the others are left."""
-        from leverline.enforce.band_columns import by_kind, triggers  # compiles: a small venue never needs it
+        from leverline.enforce.crash.bands import by_kind, triggers  # compiles: a small venue never needs it
 
         columns = self.columns(state)
         restless = set[int]().union(*(state.room(room) for room in RESTLESS_ROOMS))

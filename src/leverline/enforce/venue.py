@@ -197,7 +197,7 @@ class Venue:
         """All effects of a crash, ``before`` among them; None where pools are to be looked at one by one."""
         if self.columns_from is None or len(looked) < self.columns_from or self.policies.patience_ns:
             return None
-        from leverline.enforce.crash_waterfall import in_columns  # compiles: a venue without a crash never needs it
+        from leverline.enforce.crash.waterfall import in_columns  # compiles: a venue without a crash never needs it
 
         return in_columns(self.state, body, looked, self.policies, self.gate, self.watch, before)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leverline.enforce import _crash_kernels as kernels
 from leverline.enforce.calling import CALL_RATIO_PPM
-from leverline.enforce.crash_columns import Curve, PositionColumns, bounded
+from leverline.enforce.crash import _kernels as kernels
+from leverline.enforce.crash.columns import Curve, PositionColumns, bounded
 from leverline.enforce.pool_columns import FLAT, ODD, PoolColumns, among
 from leverline.enforce.state import VenueState
 from leverline.ground.arrays import BoolArray, IntArray

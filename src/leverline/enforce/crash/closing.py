@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from leverline.enforce import _crash_kernels as kernels
 from leverline.enforce.backstop import BackstopVault
 from leverline.enforce.bankruptcy import discounted
-from leverline.enforce.crash import Crash
-from leverline.enforce.crash_columns import PositionColumns
+from leverline.enforce.crash import _kernels as kernels
+from leverline.enforce.crash.columns import PositionColumns
+from leverline.enforce.crash.look import Crash
 from leverline.enforce.deleveraging_stage import Deleveraging, winners_of
 from leverline.enforce.effect_batch import Closings, Deleveragings, FundMovements, place
 from leverline.enforce.effects import Deleveraged, LiquidationClosed

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from leverline.enforce import _crash_kernels as kernels
 from leverline.enforce.calling import CALL_RATIO_PPM, RECOVERED_RATIO_PPM
-from leverline.enforce.crash_columns import Curve, PositionColumns, bounded, simple_pools
+from leverline.enforce.crash import _kernels as kernels
+from leverline.enforce.crash.columns import Curve, PositionColumns, bounded, simple_pools
 from leverline.enforce.effect_batch import MarginCalls, Refusals, Singles, Table, place
 from leverline.enforce.effects import Effect, Stage
 from leverline.enforce.events import Body, OracleUpdate

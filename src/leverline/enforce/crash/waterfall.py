@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from leverline.enforce import crash_closing, crash_losses
 from leverline.enforce.backstop import BackstopVault
 from leverline.enforce.collateral_sale import sell_collateral
-from leverline.enforce.crash import BEFORE, Crash, begin
-from leverline.enforce.crash_closing import Answer
-from leverline.enforce.crash_losses import Debts, Payment
+from leverline.enforce.crash.closing import Answer, deleveraging, no_vault, oracle_sale
+from leverline.enforce.crash.look import BEFORE, Crash, begin
+from leverline.enforce.crash.losses import Debts, Payment, insurance_fund, socialised
 from leverline.enforce.deleveraging_stage import Deleveraging
 from leverline.enforce.effect_batch import EffectBatch, Refusals, Singles, place
 from leverline.enforce.effects import Effect, Stage, StageRefused
@@ -39,13 +38,13 @@ from leverline.enforce.waterfall import debts_of
 from leverline.ground.arrays import IntArray
 
 CLOSING_FORMS: dict[type, Callable[[Crash, Any, list[int]], Answer | None]] = {
-    OracleSale: crash_closing.oracle_sale,
-    BackstopVault: crash_closing.no_vault,
-    Deleveraging: crash_closing.deleveraging,
+    OracleSale: oracle_sale,
+    BackstopVault: no_vault,
+    Deleveraging: deleveraging,
 }
 LOSS_FORMS: dict[type, Callable[[Crash, Any, Debts], Payment | None]] = {
-    InsuranceFund: crash_losses.insurance_fund,
-    SocialisedLoss: crash_losses.socialised,
+    InsuranceFund: insurance_fund,
+    SocialisedLoss: socialised,
 }
 """Stages with a form in columns; a form answers None where it must leave its stage to the exact way."""
 LAST = 1 << 25

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leverline.enforce import _crash_kernels as kernels
-from leverline.enforce.crash import Crash
-from leverline.enforce.crash_columns import BOUND
+from leverline.enforce.crash import _kernels as kernels
+from leverline.enforce.crash.columns import BOUND
+from leverline.enforce.crash.look import Crash
 from leverline.enforce.effect_batch import FundMovements, LossShares, place
 from leverline.enforce.insurance_fund import InsuranceFund, free_of
 from leverline.enforce.margining import standing
