@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 
 from leverline.enforce.batch_codec import BATCH_VERSION, KINDS, LARGEST_CONTENT, decode_batch, encode_batch
+from leverline.enforce.batch_columns import ColumnWriter
 from leverline.enforce.codec import decode, encode
-from leverline.enforce.columns import ColumnWriter
 from leverline.enforce.durable_venue import DurableVenue, begin
 from leverline.enforce.events import Event, TimePassed
 from leverline.enforce.snapshots import Refused, Snapshot, SnapshotHead, read_snapshot, snapshots_of

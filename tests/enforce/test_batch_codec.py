@@ -12,8 +12,8 @@ from hypothesis import given
 
 from leverline.enforce import batch_codec
 from leverline.enforce.batch_codec import BATCH_VERSION, KINDS, LARGEST_CONTENT, decode_batch, encode_batch
+from leverline.enforce.batch_columns import ColumnReader, ColumnWriter
 from leverline.enforce.codec import decode, encode
-from leverline.enforce.columns import ColumnReader, ColumnWriter
 from leverline.enforce.events import Deposit, Event, OpenPool, OracleUpdate, PoolKey, TimePassed
 from leverline.enforce.shape import BODIES
 from leverline.ground.errors import LeverlineError, MalformedInputError, UsageError

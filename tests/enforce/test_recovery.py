@@ -29,6 +29,7 @@ from leverline.enforce.venue import Venue
 from leverline.enforce.watch import SweepWatch
 from leverline.evidence.bench import drawn_venue
 from leverline.evidence.bench.drawn_venue import DrawnVenue, limits
+from tests.enforce.strides import must_end_alike
 
 POOLS = 20
 LEVERED = 20_000 * 10**6
@@ -192,19 +193,7 @@ def test_strides_end_where_single_steps_do(seed: int, cut: int) -> None:
     log, moved = log_of(800, seed)
     assume(moved)  # a world in which no price has an effect holds nothing together
     striding, stepping = fresh(), fresh()
-    strode = 0
-    for first in range(0, len(log), cut):
-        part, place = log[first:first + cut], 0
-        while (after := stride(striding, part, place)) < len(part):
-            strode += after - place
-            striding.apply(part[after])
-            place = after + 1
-        strode += after - place
-        for event in part:
-            stepping.apply(event)
-        if first // 100 < (first + cut) // 100:
-            assert striding.state.digest() == stepping.state.digest()
-    assert strode > 100
+    must_end_alike(striding, stepping, log, cut)
     now = stepping.state.now_ns
     for name, market in sorted(stepping.state.markets.items()):
         assert market.mark is not None

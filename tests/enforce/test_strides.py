@@ -18,6 +18,7 @@ from leverline.enforce.terms import terms_of_book
 from leverline.enforce.venue import Venue
 from leverline.evidence.bench import drawn_venue
 from leverline.evidence.bench.drawn_venue import DrawnVenue, limits
+from tests.enforce.strides import must_end_alike
 from tests.enforce.watched import SECOND, WatchedWorld
 from tests.enforce.worlds import BTC
 
@@ -133,19 +134,8 @@ def test_strides_over_composites_end_where_single_steps_do(seed: int, cut: int) 
         patch.setattr(drawn_venue, "VOLATILITY_A_YEAR", 5.0)
         log, moves = drawn_log(seed)
     assert moves, "a day without a halt holds nothing together"
-    striding, stepping, strode = new_venue(), new_venue(), 0
-    for first in range(0, len(log), cut):
-        part, place = log[first:first + cut], 0
-        while (after := stride(striding, part, place)) < len(part):
-            strode += after - place
-            striding.apply(part[after])
-            place = after + 1
-        strode += after - place
-        for event in part:
-            stepping.apply(event)
-        if first // 100 < (first + cut) // 100:
-            assert striding.state.digest() == stepping.state.digest()
-    assert strode > 100
+    striding, stepping = new_venue(), new_venue()
+    must_end_alike(striding, stepping, log, cut)
     late = Event(stepping.state.seq + 1, stepping.state.now_ns + 100 * SECOND, "late", TimePassed())
     assert list(striding.apply(late)) == list(stepping.apply(late))
     assert striding.state.digest() == stepping.state.digest()

@@ -10,7 +10,7 @@ from typing import NoReturn
 import numpy as np
 
 from leverline.enforce import opening
-from leverline.enforce.bar_eyes import settings_for_bars
+from leverline.enforce.bar_breakers import settings_for_bars
 from leverline.enforce.bar_points import bars_in_time, within
 from leverline.enforce.default_grid import with_default_grid
 from leverline.enforce.events import Body
@@ -59,7 +59,7 @@ def run_bars(bars: Bars, book: LimitBook, policies: VenuePolicies, crowd: Crowd,
     ``impact`` None fills forced orders at their limit.
 
     ``attach`` is called before the first event, with the book as it is enforced. ``with_breakers``: with the book's, as
-    far as bars allow (:func:`~leverline.enforce.bar_eyes.settings_for_bars`).
+    far as bars allow (:func:`~leverline.enforce.bar_breakers.settings_for_bars`).
     """
     outside = OutsideMarket(impact)
     breakers = settings_for_bars(book.venue.breakers, bars.spacing_ns) if with_breakers else None

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from leverline.enforce.columns import ColumnReader, ColumnWriter, UnreadableColumnError
+from leverline.enforce.batch_columns import ColumnReader, ColumnWriter, UnreadableColumnError
 from leverline.enforce.events import (
     AdoptLimits,
     AuctionBid,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from leverline.enforce.auctions import auction_stage
-from leverline.enforce.bar_eyes import next_look_ns
+from leverline.enforce.bar_breakers import next_look_ns
 from leverline.enforce.bar_points import PriceBar
 from leverline.enforce.course import Course
 from leverline.enforce.effects import CollateralOffered, Effect, Rejected

@@ -2,7 +2,7 @@
 
 A month of a market is calm where no UTC day closes ten percent or more from the day before. An alarm in it is false
 in this sense: whatever moved, a day later it had not. Bars are one source, so the price band, the jump that must stand
-and the fund are judged, and nothing else (:mod:`leverline.enforce.bar_eyes`).
+and the fund are judged, and nothing else (:mod:`leverline.enforce.bar_breakers`).
 
 Nothing can trip while highs and lows of an hour lie within nine percent of one another, so only stretches around wider
 hours are replayed: twice, with breakers and without, by accounts long and short at leverages from 3 to 20 that open
@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 from scipy.special import gammaincinv
 
-from leverline.enforce.bar_eyes import single_source
+from leverline.enforce.bar_breakers import single_source
 from leverline.enforce.bar_points import PriceBar, ticks
 from leverline.enforce.breaker_accounting import BreakerCost, Run, cost_of, false_alarms
 from leverline.enforce.breaker_terms import SECOND_NS, BreakerTerms

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from leverline.enforce.bar_eyes import settings_for_bars
+from leverline.enforce.bar_breakers import settings_for_bars
 from leverline.enforce.bar_points import PriceBar
 from leverline.enforce.breaker_terms import SECOND_NS, breaker_terms
 from leverline.enforce.effects import Breaker
